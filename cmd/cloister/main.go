@@ -1,0 +1,69 @@
+// Command cloister serves Amazon Bedrock's model-customization API on this machine and administers it.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+func main() {
+	// The sandbox's stages are this same program, executed again: they take over here, before anything else.
+	if code, staged := sandboxStage(); staged {
+		os.Exit(code)
+	}
+	os.Exit(run())
+}
+
+func run() int {
+	// Work that enters a namespace runs on other threads, which are thrown away afterwards.
+	runtime.LockOSThread()
+	ctx, stop := signal.NotifyContext(rootContext(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := rootCommand().ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var exit *exitError
+	if errors.As(err, &exit) {
+		if exit.message != "" {
+			fmt.Fprintln(os.Stderr, "cloister: "+exit.message)
+		}
+		return exit.code
+	}
+	fmt.Fprintln(os.Stderr, "cloister:", err)
+	return 1
+}
+
+// exitError ends the program with a code of its own: 1 failed, 2 wrong usage, 124 time-out.
+type exitError struct {
+	code    int
+	message string
+}
+
+func (e *exitError) Error() string { return e.message }
+
+// usageErrorf makes an error with exit code 2.
+func usageErrorf(format string, args ...any) error {
+	return &exitError{2, fmt.Sprintf(format, args...)}
+}
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "cloister",
+		Short:         "Private model customization: Amazon Bedrock's customization API on your own machines",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageErrorf("%v; see '%s --help'", err, c.CommandPath())
+	})
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(versionCommand())
+	return root
+}

@@ -1,0 +1,96 @@
+package cloister_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+const module = "example.com/cloister"
+
+// layers says where each package stands. A package imports only packages of lower layers; peers never
+// import peers. A package that is missing here fails the test, so nobody adds one without deciding.
+func layers() map[string]int {
+	return map[string]int{
+		"":       0, // the shared vocabulary
+		"engine": 0, // the embedded Python source
+
+		"internal/basemodel": 1,
+		"internal/blob":      1,
+		"internal/dataset":   1,
+		"internal/engine":    1,
+		"internal/envelope":  1,
+		"internal/executor":  1,
+		"internal/policy":    1,
+		"internal/runner":    1,
+		"internal/sandbox":   1,
+		"internal/sigv4":     1,
+		"internal/tlsca":     1,
+		"internal/wire":      1,
+
+		"internal/bedrock":        2,
+		"internal/executor/local": 2,
+		"internal/iam":            2,
+		"internal/kms":            2,
+		"internal/s3":             2,
+
+		"internal/install": 3,
+
+		"internal/api":   4,
+		"internal/store": 4,
+
+		"internal/server": 5,
+		"cmd/cloister":    6,
+	}
+}
+
+// testOnly lists packages that only tests import; they may import anything below the command.
+func testOnly() map[string]bool {
+	return map[string]bool{
+		"internal/cloistertest":          true,
+		"internal/executor/executortest": true,
+	}
+}
+
+func TestImportsGoDownward(t *testing.T) {
+	table, support := layers(), testOnly()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	for dec := json.NewDecoder(strings.NewReader(string(out))); dec.More(); {
+		var pkg struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := dec.Decode(&pkg); err != nil {
+			t.Fatal(err)
+		}
+		name := local(pkg.ImportPath)
+		if support[name] || strings.HasPrefix(name, "e2e") || strings.HasPrefix(name, "bench") {
+			continue
+		}
+		layer, ok := table[name]
+		if !ok {
+			t.Errorf("package %q is not in the layer table: decide where it stands", name)
+			continue
+		}
+		for _, imported := range pkg.Imports {
+			if imported == "testing" {
+				t.Errorf("%s imports testing", name)
+			}
+			if imported != module && !strings.HasPrefix(imported, module+"/") {
+				continue
+			}
+			dep := local(imported)
+			if depLayer, ok := table[dep]; !ok || depLayer >= layer {
+				t.Errorf("%s (layer %d) imports %s (layer %d)", name, layer, dep, depLayer)
+			}
+		}
+	}
+}
+
+func local(path string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+}
