@@ -23,6 +23,7 @@ func layers() map[string]int {
 		"internal/envelope":  1,
 		"internal/executor":  1,
 		"internal/policy":    1,
+		"internal/rootseal":  1,
 		"internal/runner":    1,
 		"internal/sandbox":   1,
 		"internal/sigv4":     1,
