@@ -1,0 +1,100 @@
+package wire
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+)
+
+// maxParameters is the most parameters that a form may have.
+const maxParameters = 10000
+
+// parseForm reads an application/x-www-form-urlencoded body.
+func parseForm(body string) (url.Values, error) {
+	if strings.Count(body, "&") >= maxParameters {
+		return nil, malformedf("the body has more than %d parameters", maxParameters)
+	}
+	form, err := url.ParseQuery(body)
+	if err != nil {
+		return nil, malformedf("the body is not application/x-www-form-urlencoded")
+	}
+	for name, values := range form {
+		if len(values) != 1 {
+			return nil, malformedf("the parameter %s is there more than once", clip(name))
+		}
+	}
+	return form, nil
+}
+
+// formReader reads the flat parameters of the query protocol as a tree.
+type formReader struct {
+	form   url.Values
+	prefix map[string]bool // every proper prefix of a parameter's name, up to a dot
+}
+
+func newFormReader(form url.Values) *formReader {
+	f := &formReader{form: form, prefix: map[string]bool{}}
+	for name := range form {
+		f.prefix[name] = true
+		for i, c := range name {
+			if c == '.' {
+				f.prefix[name[:i]] = true
+			}
+		}
+	}
+	return f
+}
+
+func (f *formReader) members(s *shape, prefix string) map[string]any {
+	tree := map[string]any{}
+	for _, r := range s.Members {
+		name := r.wireName()
+		if prefix != "" {
+			name = prefix + "." + name
+		}
+		if v := f.value(r, name); v != nil {
+			tree[r.Name] = v
+		}
+	}
+	return tree
+}
+
+// value reads what r means below name, or nil if no parameter begins with it.
+func (f *formReader) value(r *ref, name string) any {
+	if !f.prefix[name] {
+		return nil
+	}
+	s := r.shape
+	flat := r.Flattened || s.Flattened
+	switch s.Type {
+	case typeStructure:
+		return f.members(s, name)
+	case typeList:
+		if !flat {
+			name += "." + s.Member.nameOr("member")
+		}
+		list := []any{}
+		for i := 1; f.prefix[fmt.Sprintf("%s.%d", name, i)]; i++ {
+			list = append(list, f.value(s.Member, fmt.Sprintf("%s.%d", name, i)))
+		}
+		return list
+	case typeMap:
+		if !flat {
+			name += ".entry"
+		}
+		out := map[string]any{}
+		for i := 1; ; i++ {
+			entry := fmt.Sprintf("%s.%d", name, i)
+			key, ok := f.form[entry+"."+s.Key.nameOr("key")]
+			if !ok {
+				return out
+			}
+			out[key[0]] = f.value(s.Value, entry+"."+s.Value.nameOr("value"))
+		}
+	default:
+		if values, ok := f.form[name]; ok {
+			return values[0]
+		}
+		return nil
+	}
+}
