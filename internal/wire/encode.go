@@ -183,6 +183,9 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) (started bool, er
 	for name, values := range a.header {
 		w.Header()[name] = values
 	}
+	if a.header.Get("Content-Type") == "" {
+		w.Header()["Content-Type"] = nil // net/http would guess one from the data
+	}
 	if a.stream == nil && r.Method != http.MethodHead && bodyAllowed(a.status) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(a.body)))
 	}
