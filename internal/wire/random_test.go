@@ -143,6 +143,10 @@ func (g *generator) text(r *ref) string {
 		if s.Min != nil && len(text) < int(*s.Min) {
 			text += strings.Repeat("a", int(*s.Min)-len(text))
 		}
+		// XML has no control characters; headers no others than ASCII's printable ones.
+		if strings.ContainsFunc(text, func(c rune) bool { return c < ' ' && c != '\t' }) {
+			continue
+		}
 		printable := !strings.ContainsFunc(text, func(c rune) bool { return c < ' ' || c > '~' })
 		if len(s.checkString(text)) == 0 && strings.TrimSpace(text) != "" && (r.Location != "header" || printable) {
 			return text
