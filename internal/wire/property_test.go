@@ -93,7 +93,7 @@ func roundTrip(t *testing.T, name string, seed uint64) {
 	server := httptest.NewServer(s)
 	defer server.Close()
 	client := reflect.ValueOf(newClient(t, name, server.URL))
-	g := &generator{tb: t, rnd: rand.New(rand.NewPCG(seed, 1)), unions: s.unions, seconds: name == "iam"}
+	g := &generator{tb: t, rnd: rand.New(rand.NewPCG(seed, 1)), unions: s.unions, seconds: name == "iam" || name == "kms"}
 	keep := func(r *ref) bool { return !notRandom(r) }
 	for _, opName := range s.Operations() {
 		op := s.model.byName[opName]

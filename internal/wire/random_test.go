@@ -16,7 +16,7 @@ type generator struct {
 	rnd *rand.Rand
 	// header says that the value travels in a header: printable ASCII, no spaces at the ends.
 	unions  map[string]reflect.Type
-	seconds bool // timestamps without milliseconds
+	seconds bool // timestamps without milliseconds: the SDK cuts epoch floats, which loses one now and then
 	depth   int
 }
 
