@@ -89,6 +89,45 @@ func TestSealAndOpen(t *testing.T) {
 	}
 }
 
+func TestMemory(t *testing.T) {
+	for _, n := range boundarySizes() {
+		for _, workers := range []int{1, 3} {
+			plain := plaintext(n)
+			prefix := []byte("prefix")
+			sealed, err := envelope.AppendSeal(prefix, plain, testKey(1), []byte("m"), envelope.Options{SegmentLog2: testLog2, Workers: workers})
+			if err != nil || !bytes.HasPrefix(sealed, prefix) {
+				t.Fatalf("AppendSeal: %v", err)
+			}
+			sealed = sealed[len(prefix):]
+			if got, err := open(sealed, []byte("m"), testKey(1)); err != nil || !bytes.Equal(got, plain) {
+				t.Errorf("%d bytes: %v", n, err)
+			}
+			r, err := envelope.OpenBytes(sealed, testKey(1), []byte("m"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for off := 0; off <= n; off += 1000 {
+				got := make([]byte, n-off)
+				if err := r.ReadRange(got, int64(off), workers); err != nil || !bytes.Equal(got, plain[off:]) {
+					t.Errorf("ReadRange from %d of %d: %v", off, n, err)
+				}
+			}
+			if err := r.ReadRange(make([]byte, 1), int64(n), 1); err == nil {
+				t.Error("ReadRange beyond the end succeeded")
+			}
+			sealed[len(sealed)-1] ^= 1
+			if r, err := envelope.OpenBytes(sealed, testKey(1), []byte("m")); err == nil {
+				if err := r.ReadRange(make([]byte, n), 0, workers); !errors.Is(err, envelope.ErrAuthentication) {
+					t.Errorf("a flipped bit: %v", err)
+				}
+			}
+		}
+	}
+	if _, err := envelope.OpenBytes(make([]byte, 10), testKey(1), nil); !errors.Is(err, envelope.ErrFormat) {
+		t.Errorf("ten bytes: %v", err)
+	}
+}
+
 func TestReaderBehavesAsReaderAt(t *testing.T) {
 	for _, n := range boundarySizes() {
 		plain := plaintext(n)

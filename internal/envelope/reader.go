@@ -59,17 +59,27 @@ func (r *Reader) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("envelope: negative offset")
 	}
+	var b *buffers // only for segments that do not fit p as a whole
 	n := 0
-	var b *buffers
 	for n < len(p) && off < r.size {
+		index := off >> r.segLog2
+		start := off - index<<r.segLog2
+		if length := r.length(index); start == 0 && int64(len(p)-n) >= length {
+			if _, err := r.open(p[n:n:n+int(length)], index, &b); err != nil {
+				return n, err
+			}
+			n += int(length)
+			off += length
+			continue
+		}
 		if b == nil {
 			b = newBuffers(r.bufferSize())
 		}
-		plain, err := r.segment(b, off>>r.segLog2)
+		plain, err := r.open(b.plain[:0], index, &b)
 		if err != nil {
 			return n, err
 		}
-		m := copy(p[n:], plain[off&(1<<r.segLog2-1):])
+		m := copy(p[n:], plain[start:])
 		n += m
 		off += int64(m)
 	}
@@ -158,18 +168,34 @@ func (o *opener) write(index int64, plain []byte, err error) {
 
 // segment decrypts segment index into b and returns its plaintext, which b owns.
 func (r *Reader) segment(b *buffers, index int64) ([]byte, error) {
-	n := min(int64(1)<<r.segLog2, r.size-index<<r.segLog2)
-	sealed := b.sealed[:n+SegmentOverhead]
-	if err := readFull(r.src, sealed, HeaderSize+index*(int64(1)<<r.segLog2+SegmentOverhead)); err != nil {
-		return nil, err
+	return r.open(b.plain[:0], index, &b)
+}
+
+// open decrypts segment index, appending to dst. It reads into *b, which it makes when it needs one.
+func (r *Reader) open(dst []byte, index int64, b **buffers) ([]byte, error) {
+	at, n := HeaderSize+index*(int64(1)<<r.segLog2+SegmentOverhead), r.length(index)+SegmentOverhead
+	var sealed []byte
+	if m, ok := r.src.(inMemory); ok {
+		sealed = m[at : at+n]
+	} else {
+		if *b == nil {
+			*b = newBuffers(r.bufferSize())
+		}
+		sealed = (*b).sealed[:n]
+		if err := readFull(r.src, sealed, at); err != nil {
+			return nil, err
+		}
 	}
 	var aad [9]byte
-	plain, err := r.aead.Open(b.plain[:0], nil, sealed, bind(&aad, index, index == segments(r.size, r.segLog2)-1))
+	plain, err := r.aead.Open(dst, nil, sealed, bind(&aad, index, index == segments(r.size, r.segLog2)-1))
 	if err != nil {
 		return nil, ErrAuthentication
 	}
 	return plain, nil
 }
+
+// length is the length of segment index's plaintext.
+func (r *Reader) length(index int64) int64 { return min(int64(1)<<r.segLog2, r.size-index<<r.segLog2) }
 
 // bufferSize is the largest plaintext of a segment of this stream: small streams take small buffers.
 func (r *Reader) bufferSize() int { return int(min(int64(1)<<r.segLog2, r.size)) }
