@@ -49,6 +49,7 @@ func layers() map[string]int {
 // testOnly lists packages that only tests import; they may import anything below the command.
 func testOnly() map[string]bool {
 	return map[string]bool{
+		"internal/blob/blobtest":         true,
 		"internal/cloistertest":          true,
 		"internal/executor/executortest": true,
 	}
