@@ -65,5 +65,7 @@ func rootCommand() *cobra.Command {
 	})
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(versionCommand())
+	root.AddCommand(engineCommand())
+	root.AddCommand(modelsCommand())
 	return root
 }

@@ -12,13 +12,13 @@ import (
 	"example.com/cloister/internal/basemodel"
 )
 
-func profile(t testing.TB, method string) basemodel.Profile {
-	t.Helper()
+func profile(tb testing.TB, method string) basemodel.Profile {
+	tb.Helper()
 	m := model(basemodel.Tiny)
 	m.DefaultMethod = method
 	p, err := m.HyperparameterProfile()
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return p
 }
