@@ -55,3 +55,16 @@ func (s *Service) roleByARN(ctx context.Context, roleARN string) (Role, error) {
 	}
 	return role, err
 }
+
+// Unevaluated names the inline policies of a role, which are stored and not evaluated yet. A role that
+// does not exist has none.
+func (s *Service) Unevaluated(ctx context.Context, roleARN string) ([]string, error) {
+	role, err := s.roleByARN(ctx, roleARN)
+	if errors.Is(err, ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s.store.RolePolicies(ctx, role.ID, "", maxRolePolicies)
+}

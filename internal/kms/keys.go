@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"example.com/cloister"
+	"example.com/cloister/internal/policy"
 )
 
 // Waiting period of a deletion, in days. Source: KMS API Reference, ScheduleKeyDeletion.
@@ -40,7 +41,7 @@ func (s *Service) CreateKey(ctx context.Context, in *awskms.CreateKeyInput, _ ..
 		Description: aws.ToString(in.Description), Policy: aws.ToString(in.Policy), Created: s.now(),
 	}
 	if in.Policy == nil {
-		key.Policy = defaultPolicy(s.account)
+		key.Policy = policy.DefaultKeyPolicy(string(s.account))
 	} else if err := checkPolicy(s.account, key.Policy, in.BypassPolicyLockoutSafetyCheck); err != nil {
 		return nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"example.com/cloister"
 	"example.com/cloister/internal/iam"
 	"example.com/cloister/internal/kms"
+	"example.com/cloister/internal/policy"
 	"example.com/cloister/internal/rootseal"
 	"example.com/cloister/internal/store"
 )
@@ -354,7 +355,7 @@ func TestKeyPolicies(t *testing.T) {
 	b := setup(t)
 	key := b.createKey(t)
 	got, err := b.GetKeyPolicy(b.root, &awskms.GetKeyPolicyInput{KeyId: key.KeyId, PolicyName: aws.String("default")})
-	if err != nil || !kms.IsDefaultPolicy(account, *got.Policy) || !strings.Contains(*got.Policy, "Enable IAM User Permissions") {
+	if err != nil || *got.Policy != policy.DefaultKeyPolicy(string(account)) || !strings.Contains(*got.Policy, "Enable IAM User Permissions") {
 		t.Fatalf("GetKeyPolicy = %v, %v", got, err)
 	}
 	builders := `{ "Version": "2012-10-17", "Id": "KMS Key Policy", "Statement": [ { "Sid": "Permissions for custom model builders", "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::123456789012:role/b" }, "Action": [ "kms:Decrypt" ], "Resource": "*" } ]	}`

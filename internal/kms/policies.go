@@ -2,7 +2,6 @@ package kms
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
@@ -13,30 +12,6 @@ import (
 
 // policyName is the only name a key policy can have.
 const policyName = "default"
-
-// defaultPolicy is what AWS gives a key without one: the account, through IAM, may do everything.
-// Source: KMS Developer Guide, "Default key policy".
-func defaultPolicy(account cloister.AccountID) string {
-	text, _ := json.MarshalIndent(struct {
-		Version   string
-		ID        string `json:"Id"`
-		Statement []any
-	}{"2012-10-17", "key-default-1", []any{struct {
-		Sid, Effect      string
-		Principal        map[string]string
-		Action, Resource string
-	}{
-		"Enable IAM User Permissions", "Allow",
-		map[string]string{"AWS": cloister.NewARN("iam", "", account, "root").String()}, "kms:*", "*",
-	}}}, "", "  ") // strings only: cannot fail
-	return string(text)
-}
-
-// IsDefaultPolicy reports whether a policy is the one AWS gives a key without one: any other is kept and
-// not evaluated yet, which those who show the key say.
-func IsDefaultPolicy(account cloister.AccountID, text string) bool {
-	return text == defaultPolicy(account)
-}
 
 // checkPolicy parses a policy and, unless bypassed, makes sure that the account can still change it.
 func checkPolicy(account cloister.AccountID, text string, bypass bool) error {

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"encoding/json"
 	"errors"
 	"slices"
 )
@@ -40,3 +41,21 @@ func CheckLockout(doc *Document, account string) error {
 }
 
 func anyKey(resource string) bool { return Glob("arn:aws:kms:*", resource) }
+
+// DefaultKeyPolicy is what AWS gives a key without one: the account, through IAM, may do everything.
+// Source: KMS Developer Guide, "Default key policy".
+func DefaultKeyPolicy(account string) string {
+	type statement struct {
+		Sid, Effect      string
+		Principal        map[string]string
+		Action, Resource string
+	}
+	text, _ := json.MarshalIndent(struct { // strings only: cannot fail
+		Version   string
+		ID        string `json:"Id"`
+		Statement []statement
+	}{"2012-10-17", "key-default-1", []statement{{
+		"Enable IAM User Permissions", "Allow", map[string]string{"AWS": "arn:aws:iam::" + account + ":root"}, "kms:*", "*",
+	}}}, "", "  ")
+	return string(text)
+}

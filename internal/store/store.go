@@ -44,7 +44,7 @@ var ErrCorrupt = errors.New("the database is damaged: restore a backup")
 func Open(ctx context.Context, path string) (*DB, error) {
 	dsn := func(mode string) string {
 		q := url.Values{"_txlock": {mode}, "_pragma": {
-			"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)", "cache_size(-8000)",
+			"journal_mode(WAL)", "synchronous(FULL)", "busy_timeout(5000)", "foreign_keys(1)", "cache_size(-8000)", "secure_delete(1)",
 		}}
 		return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	}
