@@ -259,7 +259,7 @@ func (r *Runner[J]) run(ctx context.Context, claim Claim) error {
 	switch {
 	case failure == nil:
 		return x.succeed(context.WithoutCancel(ctx))
-	case errors.Is(cause, ErrStopped):
+	case errors.Is(cause, ErrStopped) || errors.Is(failure, ErrStopped):
 		return x.fail(context.WithoutCancel(ctx), ErrStopped)
 	case errors.Is(failure, ErrLost) || ctx.Err() != nil: // not ours any more, or the process is ending
 		return errors.Join(failure, x.letGo(context.WithoutCancel(ctx)))
