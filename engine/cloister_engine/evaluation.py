@@ -13,7 +13,7 @@ from .events import Channel
 from .failures import DataError
 from .loading import load_adapter, load_model, load_tokenizer
 from .loss import evaluate_rows
-from .records import PROMPTS, Renderer, build_rows, read_jsonl
+from .records import PROMPTS, Renderer, Row, build_rows, read_jsonl
 from .spec import Evaluate
 from .stop import StopFlag
 
@@ -25,7 +25,8 @@ def evaluate(spec: Evaluate, channel: Channel, stop: StopFlag) -> dict[str, int]
     prompts: list[list[int]] = []
     if spec.prompts_file is not None:
         prompts = read_prompts(renderer, spec)
-    rows, records = [], 0
+    rows: list[Row] = []
+    records = 0
     if spec.records_file is not None:
         rows, report = build_rows(renderer, spec.records_file, spec.task, "records", spec.max_length)
         records = report.rows
@@ -64,7 +65,8 @@ def answer(
     for start in range(0, len(order), spec.batch_size):
         stop.check()
         chosen = order[start : start + spec.batch_size]
-        for index, ids in zip(chosen, _generate(spec, model, renderer, [prompts[i] for i in chosen], stop), strict=True):
+        generated = _generate(spec, model, renderer, [prompts[i] for i in chosen], stop)
+        for index, ids in zip(chosen, generated, strict=True):
             ended = renderer.eos in ids
             ids = ids[: ids.index(renderer.eos)] if ended else ids
             text = renderer.tokenizer.decode(ids, skip_special_tokens=True)

@@ -57,5 +57,5 @@ class NoEffectError(Failure):
     reason = "no_effect"
 
 
-class Stopped(Exception):  # noqa: N818 - an outcome, not an error
+class Stopped(Exception):
     """The control plane asked for a stop, and the work ended early."""

@@ -35,7 +35,7 @@ def run(command: str, spec_path: Path) -> int:
     except Stopped:
         outcome = "stopped"
         channel.emit("stopped", steps=stop.steps)
-    except Exception as error:  # noqa: BLE001 - the last resort, and it reports
+    except Exception as error:  # the last resort, and it reports
         failure = _explain(error)
         outcome = failure.reason
         channel.emit("failed", reason=outcome, message=failure.message, file=failure.file, line=failure.line)
@@ -117,4 +117,3 @@ def _place(trace: TracebackType | None) -> str:
 def _write_places(trace: TracebackType | None) -> None:
     """A traceback without the exception's text, for the engine's log."""
     sys.stderr.write("".join(traceback.format_tb(trace)))
-

@@ -155,7 +155,9 @@ def parse(command: str, raw: Any) -> Spec:
         raise InternalError("specification: not an object")
     raw = dict(raw)
     if raw.pop("version", None) != CONTRACT_VERSION:
-        raise InternalError(f"specification: version must be {CONTRACT_VERSION}: engine and cloister do not fit together")
+        raise InternalError(
+            f"specification: version must be {CONTRACT_VERSION}: engine and cloister do not fit together"
+        )
     if raw.pop("command", None) != command:
         raise InternalError("specification: made for another command")
     cls = COMMANDS[command]

@@ -72,7 +72,7 @@ def train(spec: Train, channel: Channel, stop: StopFlag) -> None:
     )
 
 
-class LabelLossTrainer(Trainer):
+class LabelLossTrainer(Trainer):  # type: ignore[misc]
     """Trainer with the loss over labelled tokens and a schedule whose first and last steps both learn."""
 
     loss_is_scaled_for_ga = True  # compute_loss divides by the label tokens of the whole optimizer batch
@@ -91,6 +91,7 @@ class LabelLossTrainer(Trainer):
         return label_loss_sum(model, inputs) / num_items_in_batch
 
     def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+        self.lr_scheduler: Any
         if self.lr_scheduler is None:
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
                 optimizer or self.optimizer, schedule(int(self.args.warmup_steps), num_training_steps)
@@ -164,7 +165,7 @@ def _trainer(spec: Train, model: Any, tokenizer: Any, data: Data, reporter: Repo
     )
 
 
-class _Rows(torch.utils.data.Dataset[Row]):
+class _Rows(torch.utils.data.Dataset[Row]):  # type: ignore[misc]
     def __init__(self, rows: list[Row]) -> None:
         self.rows = rows
 
