@@ -31,6 +31,7 @@ func layers() map[string]int {
 		"internal/wire":      1,
 
 		"internal/bedrock":        2,
+		"internal/engine/process": 2,
 		"internal/executor/local": 2,
 		"internal/iam":            2,
 		"internal/kms":            2,

@@ -36,6 +36,12 @@ func (s *Service) CreateModelCustomizationJob(ctx context.Context, in *awsbedroc
 			return out, err
 		}
 	}
+	if why := s.Executor.Report().Unavailable; why != "" {
+		return nil, cloister.Errorf("ValidationException", "This host cannot isolate jobs, so none are run: %s ('cloister doctor' says what to change)", why)
+	}
+	if _, err := s.Engine.Mounts(); err != nil {
+		return nil, cloister.Errorf("ValidationException", "The training engine is not ready: %v", err)
+	}
 	job, tags, modelTags, err := s.newJob(ctx, in)
 	if err != nil {
 		return nil, err

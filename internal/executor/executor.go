@@ -101,6 +101,8 @@ type Report struct {
 	// Swap says how scratch is kept out of swap: "noswap", "memory.swap.max=0", "swap is off", or
 	// "allowed by configuration".
 	Swap string `json:"swap"`
+	// Unavailable says why this host makes no sandboxes at all; empty if it does. Create then fails.
+	Unavailable string `json:"unavailable,omitempty"`
 	// Weaker lists, in sentences, what is weaker here than as root with cgroup v2; empty if nothing is.
 	Weaker []string `json:"weaker,omitempty"`
 }

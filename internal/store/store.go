@@ -68,6 +68,36 @@ func Open(ctx context.Context, path string) (*DB, error) {
 	return db, nil
 }
 
+// OpenReader opens an existing database for reading beside a server that may be running. It neither checks
+// nor migrates.
+func OpenReader(ctx context.Context, path string) (*DB, error) {
+	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}}
+	reader, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := reader.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), reader.Close())
+	}
+	return &DB{writer: reader, reader: reader}, nil
+}
+
+// ErrPinned says that a setting of the database has another value.
+var ErrPinned = errors.New("the database was made with another one")
+
+// Pin stores a setting that must never change, or returns ErrPinned if it has another value already.
+func (db *DB) Pin(ctx context.Context, name, value string) error {
+	return db.write(ctx, func(tx *sql.Tx) error {
+		var have string
+		err := tx.QueryRowContext(ctx, `INSERT INTO settings (name, value) VALUES ($1, $2)
+			ON CONFLICT (name) DO UPDATE SET name = excluded.name RETURNING value`, name, value).Scan(&have)
+		if err == nil && have != value {
+			return ErrPinned
+		}
+		return err
+	})
+}
+
 // Close closes the database.
 func (db *DB) Close() error { return errors.Join(db.reader.Close(), db.writer.Close()) }
 
