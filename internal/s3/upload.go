@@ -195,6 +195,7 @@ func checkPartAlgorithm(u Upload, announced string, given Checksums) error {
 	return nil
 }
 
+// upload finds an upload of a key. Its bucket is returned even if it has no such upload.
 func (s *Service) upload(ctx context.Context, bucket, key, id, owner *string) (Bucket, Upload, error) {
 	b, err := s.bucket(ctx, bucket, owner)
 	if err != nil {
@@ -202,7 +203,7 @@ func (s *Service) upload(ctx context.Context, bucket, key, id, owner *string) (B
 	}
 	u, err := s.store.Upload(ctx, b.Name, aws.ToString(key), aws.ToString(id))
 	if err != nil {
-		return Bucket{}, Upload{}, uploadError(err, aws.ToString(id))
+		return b, Upload{}, uploadError(err, aws.ToString(id))
 	}
 	return b, u, nil
 }
