@@ -67,5 +67,6 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(versionCommand())
 	root.AddCommand(engineCommand())
 	root.AddCommand(modelsCommand())
+	root.AddCommand(serveCommand(), envCommand(), jobsCommand(), operationsCommand())
 	return root
 }
