@@ -30,7 +30,9 @@ func engineCommand() *cobra.Command {
 		Use:   "engine",
 		Short: "Install and inspect the training engine's environment",
 		Args:  usageArgs(cobra.NoArgs),
-		RunE:  func(c *cobra.Command, _ []string) error { return usageErrorf("choose a command: %s --help", c.CommandPath()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return usageErrorf("choose a command: %s --help", c.CommandPath())
+		},
 	}
 	c.AddCommand(engineInstallCommand(), engineStatusCommand(), enginePathCommand())
 	return c

@@ -19,7 +19,9 @@ func modelsCommand() *cobra.Command {
 		Use:   "models",
 		Short: "Add and inspect base models",
 		Args:  usageArgs(cobra.NoArgs),
-		RunE:  func(c *cobra.Command, _ []string) error { return usageErrorf("choose a command: %s --help", c.CommandPath()) },
+		RunE: func(c *cobra.Command, _ []string) error {
+			return usageErrorf("choose a command: %s --help", c.CommandPath())
+		},
 	}
 	c.AddCommand(modelsAddCommand(), modelsListCommand(), modelsShowCommand(), modelsVerifyCommand())
 	return c

@@ -82,7 +82,7 @@ func (h Home) lock(ctx context.Context, say func(string)) (func() error, error) 
 	}
 	waiting := false
 	for {
-		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // G115: descriptors are small
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
 			return file.Close, nil
 		}

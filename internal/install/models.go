@@ -158,7 +158,7 @@ func extract(wheel, to string) error {
 	if err != nil {
 		return err
 	}
-	defer member.Close() //nolint:errcheck // only read from
+	defer member.Close()                                                  //nolint:errcheck // only read from
 	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // G302, G304: the jobs' user reads it
 	if err != nil {
 		return err

@@ -73,7 +73,7 @@ func checkPython(ctx context.Context, path string, euid int) (interpreter, error
 	}
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "-I", "-c", probe).Output() //nolint:gosec // G204: the operator's choice
+	out, err := exec.CommandContext(ctx, path, "-I", "-c", probe).Output()
 	if err != nil {
 		return interpreter{}, fmt.Errorf("does not run: %w", err)
 	}

@@ -21,7 +21,7 @@ func (e Engine) Run(ctx context.Context, box executor.Sandbox, spec engine.Spec,
 	if err != nil {
 		return nil, err
 	}
-	if err := box.Scratch().WriteFile(path.Base(engine.SpecPath), data, 0o644); err != nil { //nolint:gosec // G306: the job's user reads it
+	if err := box.Scratch().WriteFile(path.Base(engine.SpecPath), data, 0o644); err != nil {
 		return nil, fmt.Errorf("write specification: %w", err)
 	}
 	ours, theirs, err := socketPair()
@@ -107,5 +107,5 @@ func socketPair() (ours, theirs *os.File, err error) {
 	if err := syscall.SetNonblock(fds[0], true); err != nil {
 		return nil, nil, errors.Join(err, syscall.Close(fds[0]), syscall.Close(fds[1]))
 	}
-	return os.NewFile(uintptr(fds[0]), "engine events"), os.NewFile(uintptr(fds[1]), "engine control"), nil //nolint:gosec // G115: descriptors are small
+	return os.NewFile(uintptr(fds[0]), "engine events"), os.NewFile(uintptr(fds[1]), "engine control"), nil
 }
