@@ -66,14 +66,6 @@ func newBody(r *http.Request, payload string) (*Body, error) {
 	if b.left < 0 {
 		return nil, cloister.Errorf("MissingContentLength", "You must provide the Content-Length HTTP header.").WithStatus(http.StatusLengthRequired)
 	}
-	if !b.hasChecksum() && r.Method == http.MethodPut {
-		// S3 computes CRC64NVME where the client sent no checksum.
-		d, err := newChecksum("crc64nvme")
-		if err != nil {
-			return nil, err
-		}
-		b.digests = append(b.digests, d)
-	}
 	return b, nil
 }
 
@@ -109,7 +101,6 @@ func (b *Body) unchunk(r *http.Request) error {
 	b.trailer = newChunked(b.source, n, announced)
 	b.source, b.left = b.trailer, n
 	r.ContentLength = n
-	r.Header.Set("Content-Length", strconv.FormatInt(n, 10))
 	encodings := strings.Split(r.Header.Get("Content-Encoding"), ",")
 	kept := encodings[:0]
 	for _, e := range encodings {
@@ -169,8 +160,8 @@ func incomplete() error {
 func (b *Body) Close() error { return b.closer.Close() }
 
 // Checksums returns the body's checksums: "crc32", "crc32c", "crc64nvme", "sha1" or "sha256" to the digest in
-// base64, those that the client sent and verified, or crc64nvme if it sent none with a PUT. It returns nil
-// unless Read has returned io.EOF.
+// base64, of those that the client sent, in a header or as a trailer. It returns nil unless Read has
+// returned io.EOF.
 func (b *Body) Checksums() map[string]string {
 	if !errors.Is(b.err, io.EOF) {
 		return nil

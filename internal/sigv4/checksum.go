@@ -42,7 +42,7 @@ func newHash(name string) hash.Hash {
 type digest struct {
 	name string // "crc32", …, "content-md5", "x-amz-content-sha256"
 	hash hash.Hash
-	want string // empty until a trailer brings it, or if it is only to be computed
+	want string // empty until a trailer brings it
 	hex  bool
 	sums bool // belongs into Checksums
 }

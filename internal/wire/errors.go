@@ -92,6 +92,9 @@ func (s *Service) failure(err error) failure {
 	if f.code == "" {
 		return s.internal()
 	}
+	if f.code == "AccessDeniedException" && (s.model.Metadata.Protocol == queryForm || s.model.Metadata.Protocol == restXML) {
+		f.code = "AccessDenied" // authorizers know no protocols
+	}
 	f.exception = s.model.byCode[f.code]
 	if f.exception != nil && f.exception.Error != nil && f.exception.Error.Code != "" {
 		f.code = f.exception.Error.Code

@@ -281,7 +281,7 @@ func timestamp(v any) (time.Time, bool) {
 		if !(seconds > -lastSecond && seconds < lastSecond) {
 			return time.Time{}, false
 		}
-		return time.UnixMilli(int64(math.Round(seconds*1000))).UTC(), true
+		return time.UnixMilli(int64(math.Round(seconds * 1000))).UTC(), true
 	}
 	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
 		return t.UTC(), true

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -27,6 +28,12 @@ type Operation struct {
 
 // Name is AWS's name of the operation.
 func (o Operation) Name() string { return o.name }
+
+// NewInput returns a pointer to a new input structure of the SDK.
+func (o Operation) NewInput() any { return o.newIn() }
+
+// Invoke calls the method with what NewInput returned, for tests that go through all operations.
+func (o Operation) Invoke(ctx context.Context, in any) (any, error) { return o.call(ctx, in) }
 
 // Op binds the operation name to method, which has the signature of the SDK client's method: I and O are the
 // SDK's input and output structures, P its Options. Methods are called without options.
@@ -93,6 +100,12 @@ func (s *Service) Name() string { return s.model.name }
 
 // Operations lists the names of the bound operations in alphabetical order.
 func (s *Service) Operations() []string { return slices.Sorted(maps.Keys(s.ops)) }
+
+// Recognizes says that r is shaped like a request for this service: for requests that do not name one.
+func (s *Service) Recognizes(r *http.Request) bool {
+	m, err := s.resolve(r)
+	return err == nil && m.op != nil
+}
 
 // Outcome says how a request ended, for logs and metrics.
 type Outcome struct {
@@ -286,6 +299,9 @@ func (s *Service) translate(err error) error {
 			return cloister.Errorf("EntityTooLarge", "The request body is larger than %d bytes.", s.maxBody)
 		}
 		return cloister.Errorf("RequestEntityTooLarge", "The request body is larger than %d bytes.", s.maxBody)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return cloister.Errorf("RequestTimeout", "The connection was not read from or written to within the timeout period.").
+			WithStatus(http.StatusBadRequest)
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		code := "IncompleteBody"
 		if s.model.Metadata.Protocol != restXML {
