@@ -28,7 +28,7 @@ def evaluate(spec: Evaluate, channel: Channel, stop: StopFlag) -> dict[str, int]
     rows: list[Row] = []
     records = 0
     if spec.records_file is not None:
-        rows, report = build_rows(renderer, spec.records_file, spec.task, "records", spec.max_length)
+        rows, report = build_rows(renderer, spec.records_file, spec.task, "records", spec.max_length, stop.check)
         records = report.rows
     stop.check()
     model = load_model(directory)

@@ -19,6 +19,7 @@ HEARTBEAT_S = 5.0
 MAX_LINE_BYTES = 64 << 10
 MAX_COMMAND_BYTES = 4 << 10
 CLOSE_TIMEOUT_S = 30.0
+FINAL = ("completed", "stopped", "failed")
 SOFT_LIMIT = 10_000  # events waiting; beyond it heartbeats and progress are left out, steps never are
 
 COUNT = (int,)
@@ -131,6 +132,7 @@ class Channel:
         self._on_stop = on_stop
         self._queue: queue.Queue[bytes | None] = queue.Queue()
         self._seq = 0
+        self._ended = False
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._writer = threading.Thread(target=self._write_loop, daemon=True)
@@ -143,12 +145,15 @@ class Channel:
         if droppable and self._queue.qsize() > SOFT_LIMIT:
             return
         with self._lock:
-            self._seq += 1
-            event = {"type": kind, "seq": self._seq, "ts": round(time.time(), 3), **members}
+            if self._ended:  # a heartbeat that comes after the end would break the stream
+                return
+            event = {"type": kind, "seq": self._seq + 1, "ts": round(time.time(), 3), **members}
             check(event)
             line = json.dumps(event, separators=(",", ":"), allow_nan=False).encode() + b"\n"
             if len(line) > MAX_LINE_BYTES:
                 raise ValueError(f"{kind}: line is too long")
+            self._seq += 1
+            self._ended = kind in FINAL
             self._queue.put(line)
 
     def close(self) -> None:

@@ -24,14 +24,13 @@ class Data:
 def read_data(spec: Train | Check, tokenizer: Any, channel: Channel, stop: StopFlag) -> Data:
     """Read every file of the job and report one preflight event for each."""
     renderer = Renderer(tokenizer)
-    train, report = build_rows(renderer, spec.train_file, spec.task, "train", spec.max_length)
+    train, report = build_rows(renderer, spec.train_file, spec.task, "train", spec.max_length, stop.check)
     per_epoch = -(-len(train) // spec.batch_size)
     report.steps = per_epoch * spec.epochs
     channel.emit("preflight", **asdict(report))
     validation = []
     for i, path in enumerate(spec.validation_files):
-        stop.check()
-        rows, counts = build_rows(renderer, path, spec.task, f"validation-{i}", spec.max_length)
+        rows, counts = build_rows(renderer, path, spec.task, f"validation-{i}", spec.max_length, stop.check)
         channel.emit("preflight", **asdict(counts))
         validation.append(rows)
     return Data(train, validation, per_epoch, report.length_max)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -161,10 +161,13 @@ class Renderer:
         return self.pair(record["prompt"], record["completion"])
 
 
-def build_rows(renderer: Renderer, path: Path, task: str, file: str, max_length: int) -> tuple[list[Row], Preflight]:
-    """Read, render and count a file. DataError if no record is left to learn from."""
+def build_rows(
+    renderer: Renderer, path: Path, task: str, file: str, max_length: int, pause: Callable[[], None]
+) -> tuple[list[Row], Preflight]:
+    """Read, render and count a file. DataError if no record is left to learn from. pause may raise."""
     report, rows, seen = Preflight(file), [], set()
     for record in read_jsonl(path, task, file):
+        pause()
         report.records += 1
         digest = hashlib.blake2b(json.dumps(record, sort_keys=True).encode(), digest_size=16).digest()
         report.duplicates += digest in seen

@@ -52,6 +52,16 @@ def test_channel_writes_in_sequence(pair: tuple[socket.socket, socket.socket]) -
     assert [event["seq"] for event in seen] == list(range(1, 51))
 
 
+def test_nothing_follows_the_end(pair: tuple[socket.socket, socket.socket]) -> None:
+    ours, theirs = pair
+    channel = events.Channel(theirs.fileno(), lambda: None)
+    channel.emit("stopped", steps=1)
+    channel.emit("heartbeat", rss_peak_mb=1)
+    channel.close()
+    theirs.shutdown(socket.SHUT_WR)
+    assert [events.decode(line)["type"] for line in ours.makefile("rb")] == ["stopped"]
+
+
 def test_channel_refuses_what_is_not_in_the_contract(pair: tuple[socket.socket, socket.socket]) -> None:
     channel = events.Channel(pair[1].fileno(), lambda: None)
     with pytest.raises(ValueError, match="members differ"):

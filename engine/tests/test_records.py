@@ -102,7 +102,7 @@ def test_counts(tmp_path: Path, tokenizer: Any) -> None:
     long = {"prompt": "nation " * 200, "completion": "yes"}
     records = [*pairs(4), pairs(4)[1], long]
     path = write_jsonl(tmp_path / "t.jsonl", records)
-    rows, report = build_rows(Renderer(tokenizer), path, FINE_TUNING, "train", 64)
+    rows, report = build_rows(Renderer(tokenizer), path, FINE_TUNING, "train", 64, lambda: None)
     assert (report.records, report.rows, report.dropped, report.duplicates, report.truncated) == (6, 5, 1, 1, 0)
     assert report.tokens == sum(len(row.input_ids) for row in rows)
     assert report.label_tokens == sum(label != IGNORE for row in rows for label in row.labels)
@@ -113,7 +113,7 @@ def test_counts(tmp_path: Path, tokenizer: Any) -> None:
 def test_nothing_left_is_a_data_failure(tmp_path: Path, tokenizer: Any, task: str, record: dict[str, Any]) -> None:
     path = write_jsonl(tmp_path / "t.jsonl", [record] * 3)
     with pytest.raises(DataError, match="none of the 3 records") as caught:
-        build_rows(Renderer(tokenizer), path, task, "train", 4)
+        build_rows(Renderer(tokenizer), path, task, "train", 4, lambda: None)
     assert caught.value.line == 0
 
 

@@ -174,6 +174,14 @@ def test_stop_during_training(train_spec: dict[str, Any]) -> None:
     assert not list(Path(train_spec["output"]).glob("*.safetensors"))
 
 
+def test_stop_before_training(train_spec: dict[str, Any]) -> None:
+    stop, channel = StopFlag(), Recorder()
+    stop.set()
+    with pytest.raises(Stopped):
+        dispatch(parse("train", train_spec), channel, stop)
+    assert channel.seen == []
+
+
 def test_data_failure_names_the_validation_file(train_spec: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "v.jsonl"
     path.write_text('{"prompt":"a","completion":"b"}\n\n')
