@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the Python engine: ruff, mypy, pytest. Arguments go to pytest (-m "not real_model").
+# Checks the Python engine and the demo's data script: ruff, mypy, pytest. Arguments go to pytest (-m "not real_model").
 # The tools live in an environment of their own, hash-locked, layered on the engine's environment by a .pth file.
 # CLOISTER_REQUIRE_MODEL=1 makes a missing SmolLM2 a failure instead of a visible skip.
 set -eu
@@ -18,7 +18,9 @@ if [ ! -e "$dev/ready" ]; then
 fi
 cd engine
 export PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE
-"$dev/bin/ruff" check .
-"$dev/bin/ruff" format --check .
+"$dev/bin/ruff" check --config pyproject.toml . ../demo
+"$dev/bin/ruff" format --config pyproject.toml --check . ../demo
 "$dev/bin/mypy" --cache-dir "$dev/mypy"
+"$dev/bin/mypy" --cache-dir "$dev/mypy" ../demo/prepare.py
+"$dev/bin/python" -m pytest -o cache_dir="$dev/pytest" ../demo
 exec "$dev/bin/python" -m pytest -o cache_dir="$dev/pytest" "$@"
