@@ -96,8 +96,8 @@ func TestEveryOperationAuthorizesFirst(t *testing.T) {
 	stranger := cloister.WithCall(t.Context(), cloister.Call{
 		Principal: cloister.Principal{Kind: cloister.KindUser, Account: account, ARN: "arn:aws:iam::123456789012:user/stranger"}, Region: "us-east-1", Secure: true,
 	})
+	f := newFixture(t)
 	for name, action := range operations() {
-		f := newFixture(t)
 		f.createBucket(t)
 		f.put(t, "k", "x")
 		f.gate.asked = nil

@@ -189,12 +189,17 @@ func newFixtureOn(t testing.TB, dir string, fsys blob.FileSystem) *fixture {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
+	return newServiceOn(t, db.S3(), dir, fsys)
+}
+
+func newServiceOn(t testing.TB, rows *store.S3, dir string, fsys blob.FileSystem) *fixture {
+	t.Helper()
 	blobs, err := blob.Open(t.Context(), fsys)
 	if err != nil {
 		t.Fatal(err)
 	}
 	f := &fixture{
-		kms: newFakeKMS(t), owned: newFakeKMS(t), gate: &gate{denied: map[string]bool{}}, blobs: blobs, store: db.S3(), dir: dir,
+		kms: newFakeKMS(t), owned: newFakeKMS(t), gate: &gate{denied: map[string]bool{}}, blobs: blobs, store: rows, dir: dir,
 		clock: &clock{now: time.Date(2026, 3, 4, 5, 6, 7, 890e6, time.UTC)}, log: &bytes.Buffer{},
 	}
 	f.Service = s3.New(s3.Config{

@@ -30,25 +30,25 @@ func (s *Service) GetObject(ctx context.Context, in *awss3.GetObjectInput, _ ...
 	); err != nil {
 		return nil, err
 	}
-	b, o, err := s.pinned(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	b, o, parts, err := s.pinned(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner)
 	if err != nil {
 		return nil, err
 	}
-	body := &body{service: s, ctx: context.WithoutCancel(ctx), object: o}
+	body := &body{service: s, ctx: context.WithoutCancel(ctx), object: o, parts: parts}
 	opened := false
 	defer func() {
 		if !opened {
 			_ = body.Close() // an unopened body holds only the pin
 		}
 	}()
-	view, err := s.view(ctx, o, in.IfMatch, in.Range, in.PartNumber)
+	view, err := o.view(parts, in.IfMatch, in.Range, in.PartNumber)
 	if err != nil {
 		return nil, err
 	}
 	if body.key, err = s.openKey(ctx, b, o.Key, o.ID, o.Sealing); err != nil {
 		return nil, err
 	}
-	if err := body.open(ctx, view); err != nil {
+	if err := body.open(view); err != nil {
 		return nil, err
 	}
 	opened = true
@@ -84,14 +84,14 @@ func (s *Service) HeadObject(ctx context.Context, in *awss3.HeadObjectInput, _ .
 	); err != nil {
 		return nil, err
 	}
-	o, err := s.object(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner)
+	o, parts, err := s.object(ctx, in.Bucket, in.Key, in.ExpectedBucketOwner, in.PartNumber != nil)
 	if code := cloister.Code(err); code == "NoSuchKey" || code == "NoSuchBucket" {
 		return nil, errNotFound().WithCause(err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	view, err := s.view(ctx, o, in.IfMatch, in.Range, in.PartNumber)
+	view, err := o.view(parts, in.IfMatch, in.Range, in.PartNumber)
 	if err != nil {
 		return nil, err
 	}
@@ -115,37 +115,42 @@ func (s *Service) HeadObject(ctx context.Context, in *awss3.HeadObjectInput, _ .
 }
 
 // pinned finds an object and holds back the deletion of its blobs, until its body is closed.
-func (s *Service) pinned(ctx context.Context, bucket, key, owner *string) (Bucket, Object, error) {
+func (s *Service) pinned(ctx context.Context, bucket, key, owner *string) (Bucket, Object, []Part, error) {
 	b, err := s.bucket(ctx, bucket, owner)
 	if err != nil {
-		return Bucket{}, Object{}, err
+		return Bucket{}, Object{}, nil, err
 	}
 	s.pins.lookup.RLock()
 	defer s.pins.lookup.RUnlock()
-	o, err := s.store.Object(ctx, b.Name, aws.ToString(key))
+	o, parts, err := s.store.ObjectParts(ctx, b.Name, aws.ToString(key))
 	if err != nil {
-		return Bucket{}, Object{}, s.objectError(ctx, err, bucket, key)
+		return Bucket{}, Object{}, nil, s.objectError(ctx, err, bucket, key)
 	}
 	s.pins.pin(o.ID)
-	return b, o, nil
+	return b, o, parts, nil
 }
 
-func (s *Service) object(ctx context.Context, bucket, key, owner *string) (Object, error) {
+// object finds an object, and its parts if they are wanted.
+func (s *Service) object(ctx context.Context, bucket, key, owner *string, withParts bool) (o Object, parts []Part, err error) {
 	b, err := s.bucket(ctx, bucket, owner)
 	if err != nil {
-		return Object{}, err
+		return Object{}, nil, err
 	}
-	o, err := s.store.Object(ctx, b.Name, aws.ToString(key))
+	if withParts {
+		o, parts, err = s.store.ObjectParts(ctx, b.Name, aws.ToString(key))
+	} else {
+		o, err = s.store.Object(ctx, b.Name, aws.ToString(key))
+	}
 	if err != nil {
-		return Object{}, s.objectError(ctx, err, bucket, key)
+		return Object{}, nil, s.objectError(ctx, err, bucket, key)
 	}
-	return o, nil
+	return o, parts, nil
 }
 
 // objectError tells only those who may list the bucket that a key does not exist, as S3 does.
 func (s *Service) objectError(ctx context.Context, err error, bucket, key *string) error {
 	if !errors.Is(err, ErrNoObject) {
-		return bucketError(err, aws.ToString(bucket))
+		return errInternal("object store: %w", err)
 	}
 	if err := s.onBucket(ctx, "s3:ListBucket", bucket); err != nil {
 		return err
@@ -168,7 +173,8 @@ func (v view) header(size int64) *string {
 	return aws.String(fmt.Sprintf("bytes %d-%d/%d", v.off, v.off+v.n-1, size))
 }
 
-func (s *Service) view(ctx context.Context, o Object, ifMatch, rng *string, part *int32) (view, error) {
+// view finds the range that a request asks for; parts are needed only with a part number.
+func (o Object) view(parts []Part, ifMatch, rng *string, part *int32) (view, error) {
 	if ifMatch != nil && !etagMatches(*ifMatch, o.ETag) {
 		e := cloister.Errorf("PreconditionFailed", "At least one of the pre-conditions you specified did not hold").WithStatus(412)
 		e.Fields = map[string]string{"Condition": "If-Match"}
@@ -180,17 +186,13 @@ func (s *Service) view(ctx context.Context, o Object, ifMatch, rng *string, part
 	if rng != nil {
 		return view{}, errInvalidRequest("Cannot specify both Range header and partNumber query parameter")
 	}
-	return s.partView(ctx, o, *part)
+	return o.partView(parts, *part)
 }
 
 // partView is the range that a part of a multipart object has; a simple object is its own part 1.
-func (s *Service) partView(ctx context.Context, o Object, part int32) (view, error) {
+func (o Object) partView(parts []Part, part int32) (view, error) {
 	if part < 1 || part > maxParts {
 		return view{}, errInvalidArgument("Part number must be an integer between 1 and %d, inclusive", maxParts)
-	}
-	parts, err := s.store.Parts(ctx, o.ID, 0, maxParts)
-	if err != nil {
-		return view{}, errInternal("parts: %w", err)
 	}
 	v := view{partial: o.Size > 0}
 	if o.PartCount > 0 {

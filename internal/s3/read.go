@@ -29,12 +29,9 @@ type body struct {
 	close   sync.Once
 }
 
-// open finds the parts of a view and decrypts the first segment.
-func (b *body) open(ctx context.Context, v view) error {
-	parts, err := b.service.store.Parts(ctx, b.object.ID, 0, maxParts)
-	if err != nil {
-		return errInternal("parts: %w", err)
-	}
+// open goes to the first part of a view and decrypts its first segment there.
+func (b *body) open(v view) error {
+	parts := b.parts
 	var size int64
 	for _, p := range parts {
 		size += p.Size

@@ -142,8 +142,10 @@ type Store interface {
 
 	// PutObject stores an object and its only part in place of what the key had, or returns ErrNoBucket.
 	PutObject(ctx context.Context, o Object, p Part) ([]Removed, error)
-	// Object returns what a key has, or ErrNoBucket or ErrNoObject.
+	// Object returns what a key has, or ErrNoObject.
 	Object(ctx context.Context, bucket, key string) (Object, error)
+	// ObjectParts returns what a key has and its parts, as of one moment, or ErrNoObject.
+	ObjectParts(ctx context.Context, bucket, key string) (Object, []Part, error)
 	// Parts returns parts of an object or upload after a number, in order, at most limit.
 	Parts(ctx context.Context, object string, after int32, limit int) ([]Part, error)
 	// DeleteObjects deletes keys; those that do not exist are no error.

@@ -155,13 +155,23 @@ func dropParts(ctx context.Context, tx *sql.Tx, object string, removed []s3.Remo
 
 // Object implements s3.Store.
 func (s *S3) Object(ctx context.Context, bucket, key string) (s3.Object, error) {
-	o, err := scanObject(s.db.reader.QueryRowContext(ctx, `SELECT `+objectColumns+` FROM s3_objects WHERE bucket = $1 AND key = $2`, bucket, key))
-	if errors.Is(err, s3.ErrNoObject) {
-		if _, bucketErr := s.Bucket(ctx, bucket); bucketErr != nil {
-			return s3.Object{}, bucketErr
-		}
+	return scanObject(s.db.reader.QueryRowContext(ctx, `SELECT `+objectColumns+` FROM s3_objects WHERE bucket = $1 AND key = $2`, bucket, key))
+}
+
+// ObjectParts implements s3.Store.
+func (s *S3) ObjectParts(ctx context.Context, bucket, key string) (o s3.Object, parts []s3.Part, err error) {
+	tx, err := s.db.reader.BeginTx(ctx, nil)
+	if err != nil {
+		return s3.Object{}, nil, err
 	}
-	return o, err
+	defer func() { err = errors.Join(err, ignoreDone(tx.Rollback())) }()
+	o, err = scanObject(tx.QueryRowContext(ctx, `SELECT `+objectColumns+` FROM s3_objects WHERE bucket = $1 AND key = $2`, bucket, key))
+	if err != nil {
+		return s3.Object{}, nil, err
+	}
+	rows, err := tx.QueryContext(ctx, `SELECT `+partColumns+` FROM s3_parts WHERE object = $1 ORDER BY number`, o.ID)
+	parts, err = collect(rows, err, scanPart)
+	return o, parts, err
 }
 
 // DeleteObjects implements s3.Store.
