@@ -38,7 +38,8 @@ def mail(label: str, i: int) -> dict[str, str]:
         ("Subject: s\nContent-Type: image/png\n\nx", ("s", "")),
         ("\nno headers", ("", "no headers")),
         (
-            'Subject: s\nContent-Type: multipart/mixed; boundary="b"\n\n--b\nContent-Type: text/plain\n\ninside\n--b--\n',
+            'Subject: s\nContent-Type: multipart/mixed; boundary="b"\n\n'
+            "--b\nContent-Type: text/plain\n\ninside\n--b--\n",
             ("s", "inside"),
         ),
     ],
@@ -62,7 +63,7 @@ def test_mails_are_balanced_disjoint_and_independent_of_order(tmp_path: Path) ->
     assert not any("hard-ham" in prompt for prompt in prompts)
     for records in sets.values():
         assert sum(record["completion"] == "spam" for record in records) * 2 == len(records)
-        assert all(record["completion"] in record["prompt"] for record in records)
+        assert all(("spam-2" in record["prompt"]) == (record["completion"] == "spam") for record in records)
     again = prepare.mails(archive(tmp_path / "b.tgz", dict(reversed(files.items()))))
     assert again == sets
 
