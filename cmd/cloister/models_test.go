@@ -37,8 +37,15 @@ func execute(t *testing.T, args ...string) (string, int, error) {
 func TestWrongUsageOfEngineAndModels(t *testing.T) {
 	t.Parallel()
 	for _, args := range [][]string{
-		{"engine"}, {"engine", "dance"}, {"engine", "status", "x"}, {"engine", "install", "--pyton", "x"},
-		{"models"}, {"models", "add"}, {"models", "add", "a", "b"}, {"models", "show"}, {"models", "list", "x"},
+		{"engine"},
+		{"engine", "dance"},
+		{"engine", "status", "x"},
+		{"engine", "install", "--pyton", "x"},
+		{"models"},
+		{"models", "add"},
+		{"models", "add", "a", "b"},
+		{"models", "show"},
+		{"models", "list", "x"},
 	} {
 		if out, code, err := execute(t, args...); code != 2 {
 			t.Errorf("cloister %s = %d, %v, want exit code 2\n%s", strings.Join(args, " "), code, err, out)

@@ -38,10 +38,10 @@ def train(spec: Train, channel: Channel, stop: StopFlag) -> None:
     set_seed(spec.seed)
     model = load_model(spec.base)
     if spec.method == "lora":
-        model = _with_lora(model, spec)
+        model = with_lora(model, spec)
     before = digests(model)
 
-    trainer = _trainer(spec, model, tokenizer, data, Reporter(channel, stop, data, tokenizer.pad_token_id))
+    trainer = make_trainer(spec, model, tokenizer, data, Reporter(channel, stop, data, tokenizer.pad_token_id))
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     channel.emit(
         "started",
@@ -113,7 +113,7 @@ def schedule(warmup: int, total: int) -> Any:
     return factor
 
 
-def _with_lora(model: Any, spec: Train) -> Any:
+def with_lora(model: Any, spec: Train) -> Any:
     from peft import LoraConfig, get_peft_model
 
     config = LoraConfig(
@@ -127,7 +127,7 @@ def _with_lora(model: Any, spec: Train) -> Any:
     return get_peft_model(model, config)
 
 
-def _trainer(spec: Train, model: Any, tokenizer: Any, data: Data, reporter: Reporter) -> LabelLossTrainer:
+def make_trainer(spec: Train, model: Any, tokenizer: Any, data: Data, reporter: Reporter) -> LabelLossTrainer:
     pad = tokenizer.pad_token_id
     micro = micro_batch(spec.batch_size, data.train_longest)
     args = TrainingArguments(

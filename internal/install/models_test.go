@@ -98,6 +98,10 @@ func TestAddModelFaults(t *testing.T) {
 			_ = events.Encode(&engine.Failed{Reason: engine.ReasonOOM, Message: "does not fit"})
 			return engine.ExitOOM
 		}, "does not fit (oom)"},
+		{"stopped", func(_ engine.Spec, _ *os.Root, events *engine.Encoder, _ *os.File) int {
+			_ = events.Encode(&engine.Stopped{})
+			return engine.ExitStopped
+		}, install.ErrStopped.Error()},
 		{"killed", func(engine.Spec, *os.Root, *engine.Encoder, *os.File) int { return 137 }, "code 137"},
 		{"completed, then crashed", func(_ engine.Spec, _ *os.Root, events *engine.Encoder, _ *os.File) int {
 			_ = events.Encode(&engine.Completed{Files: map[string]int64{}})

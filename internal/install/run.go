@@ -13,6 +13,9 @@ import (
 	"example.com/cloister/internal/executor"
 )
 
+// ErrStopped says that a run was asked to stop before its end.
+var ErrStopped = errors.New("stopped")
+
 // Run writes spec into the sandbox, runs it with e and passes every event to on, in order. An error of on
 // ends the run. The returned event is the last: *engine.Completed for a run that succeeded. A run that
 // stopped, failed or was killed is an error.
@@ -70,6 +73,8 @@ func ended(spec engine.Spec, end engine.Event, exit executor.Exit, log *tail) (*
 		if exit.Code == engine.ExitCompleted {
 			return last, nil
 		}
+	case *engine.Stopped:
+		return nil, fmt.Errorf("engine %s: %w", spec.Command(), ErrStopped)
 	case *engine.Failed:
 		where := ""
 		if last.Line > 0 {
