@@ -43,8 +43,9 @@ def main() -> int:
             result = json.loads(out.splitlines()[-1])
             rates[side] = result["tokens"] / result["cpu_s"]
             sys.stdout.write(
-                f"pair {pair} {side:4} {result['tokens']} tokens  {result['cpu_s']:.1f} CPU-s  {rates[side]:.1f} tokens/CPU-s"
-                f"  first loss {result['losses'][0]:.4f}  last {result['losses'][-1]:.4f}  peak {result['rss_mb']} MB\n"
+                f"pair {pair} {side:4} {result['tokens']} tokens  {result['cpu_s']:.1f} CPU-s"
+                f"  {rates[side]:.1f} tokens/CPU-s  first loss {result['losses'][0]:.4f}"
+                f"  last {result['losses'][-1]:.4f}  peak {result['rss_mb']} MB\n"
             )
             sys.stdout.flush()
         ratios.append(rates["ours"] / rates["trl"])
@@ -113,10 +114,11 @@ def ours(args: argparse.Namespace, rows: list[Any], tokenizer: Any, work: Path) 
 
 def stock(args: argparse.Namespace, rows: list[Any], tokenizer: Any, work: Path) -> Any:
     """TRL as shipped: its own loss; only what would slow it down or change the work is switched off."""
-    from cloister_engine.loading import load_model
     from datasets import Dataset
     from peft import LoraConfig
     from trl import SFTConfig, SFTTrainer
+
+    from cloister_engine.loading import load_model
 
     lora = LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
     return SFTTrainer(
