@@ -42,8 +42,9 @@ func directory(t *testing.T) (*blob.Store, string) {
 }
 
 // put writes a blob in three pieces.
-func put(ctx testing.TB, s *blob.Store, data []byte) (blob.ID, error) {
-	w, err := s.Create(ctx.Context())
+func put(tb testing.TB, s *blob.Store, data []byte) (blob.ID, error) {
+	tb.Helper()
+	w, err := s.Create(tb.Context())
 	if err != nil {
 		return "", err
 	}

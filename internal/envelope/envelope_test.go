@@ -412,13 +412,15 @@ func TestOptionsAndSizes(t *testing.T) {
 			t.Errorf("NewWriter: segment size 2^%d accepted", log2)
 		}
 	}
-	for _, sealed := range []int64{-1, 0, envelope.HeaderSize, envelope.HeaderSize + 27, 1<<63 - 1,
-		envelope.HeaderSize + testSegment + 28 + 1, envelope.HeaderSize + testSegment + 28 + 28} {
+	for _, sealed := range []int64{
+		-1, 0, envelope.HeaderSize, envelope.HeaderSize + 27, 1<<63 - 1,
+		envelope.HeaderSize + testSegment + 28 + 1, envelope.HeaderSize + testSegment + 28 + 28,
+	} {
 		if n, err := envelope.PlainSize(sealed, testLog2); !errors.Is(err, envelope.ErrFormat) {
 			t.Errorf("PlainSize(%d) = %d, %v, want ErrFormat", sealed, n, err)
 		}
 	}
-	for n := int64(0); n < 3*testSegment; n++ {
+	for n := range int64(3 * testSegment) {
 		if got, err := envelope.PlainSize(envelope.SealedSize(n, testLog2), testLog2); got != n || err != nil {
 			t.Fatalf("PlainSize(SealedSize(%d)) = %d, %v", n, got, err)
 		}

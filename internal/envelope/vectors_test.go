@@ -36,43 +36,43 @@ func (v vector) plain() []byte {
 	return p
 }
 
-func vectors(t testing.TB) []vector {
-	t.Helper()
+func vectors(tb testing.TB) []vector {
+	tb.Helper()
 	if *update {
-		writeVectors(t)
+		writeVectors(tb)
 	}
 	text, err := os.ReadFile(filepath.Join("testdata", "vectors.json"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	var all []vector
 	if err := json.Unmarshal(text, &all); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if len(all) < 4 {
-		t.Fatalf("%d vectors, want at least 4", len(all))
+		tb.Fatalf("%d vectors, want at least 4", len(all))
 	}
 	return all
 }
 
-func (v vector) sealed(t testing.TB) []byte {
-	t.Helper()
+func (v vector) sealed(tb testing.TB) []byte {
+	tb.Helper()
 	b, err := os.ReadFile(filepath.Join("testdata", v.Name+".sealed"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return b
 }
 
-func (v vector) key(t testing.TB) envelope.DataKey {
-	t.Helper()
+func (v vector) key(tb testing.TB) envelope.DataKey {
+	tb.Helper()
 	raw, err := hex.DecodeString(v.KeyHex)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	key, err := envelope.ParseDataKey(raw)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return key
 }
@@ -129,8 +129,8 @@ func TestFrozenVectorsFollowTheText(t *testing.T) {
 	}
 }
 
-func writeVectors(t testing.TB) {
-	t.Helper()
+func writeVectors(tb testing.TB) {
+	tb.Helper()
 	all := []vector{
 		{Name: "v1-empty", Context: "", SegmentLog2: 12},
 		{Name: "v1-one-byte", Context: "arn:aws:bedrock:us-east-1:123456789012:custom-model/x/abcdefghijkl\x00model.safetensors", SegmentLog2: 18, PlainBytes: 1},
@@ -145,18 +145,18 @@ func writeVectors(t testing.TB) {
 		v.PlainSHA256 = hex.EncodeToString(sum[:])
 		var out bytes.Buffer
 		if _, err := envelope.Seal(&out, bytes.NewReader(v.plain()), key, []byte(v.Context), envelope.Options{SegmentLog2: v.SegmentLog2}); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if err := os.WriteFile(filepath.Join("testdata", v.Name+".sealed"), out.Bytes(), 0o600); err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 	}
 	text, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	if err := os.WriteFile(filepath.Join("testdata", "vectors.json"), append(text, '\n'), 0o600); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

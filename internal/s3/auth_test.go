@@ -82,15 +82,14 @@ func call(ctx context.Context, s *s3.Service, name string) error {
 	if f := in.Elem().FieldByName("Delete"); f.IsValid() {
 		f.Set(reflect.ValueOf(&types.Delete{Objects: []types.ObjectIdentifier{{Key: aws.String("k")}}}))
 	}
-	err, _ := method.Call([]reflect.Value{reflect.ValueOf(ctx), in})[1].Interface().(error)
+	err, _ := reflect.TypeAssert[error](method.Call([]reflect.Value{reflect.ValueOf(ctx), in})[1])
 	return err
 }
 
 func TestEveryOperationAuthorizesFirst(t *testing.T) {
-	served := reflect.TypeFor[client]()
-	for i := range served.NumMethod() {
-		if _, ok := operations()[served.Method(i).Name]; !ok {
-			t.Errorf("%s has no action in the table", served.Method(i).Name)
+	for served := range reflect.TypeFor[client]().Methods() {
+		if _, ok := operations()[served.Name]; !ok {
+			t.Errorf("%s has no action in the table", served.Name)
 		}
 	}
 	stranger := cloister.WithCall(t.Context(), cloister.Call{

@@ -15,9 +15,9 @@ import (
 	"example.com/cloister"
 )
 
-func (f *fixture) encryptBucket(t testing.TB, bucketKey bool) {
-	t.Helper()
-	_, err := f.PutBucketEncryption(asRoot(t), &awss3.PutBucketEncryptionInput{
+func (f *fixture) encryptBucket(tb testing.TB, bucketKey bool) {
+	tb.Helper()
+	_, err := f.PutBucketEncryption(asRoot(tb), &awss3.PutBucketEncryptionInput{
 		Bucket: aws.String(bucket),
 		ServerSideEncryptionConfiguration: &types.ServerSideEncryptionConfiguration{Rules: []types.ServerSideEncryptionRule{{
 			ApplyServerSideEncryptionByDefault: &types.ServerSideEncryptionByDefault{
@@ -27,7 +27,7 @@ func (f *fixture) encryptBucket(t testing.TB, bucketKey bool) {
 		}}},
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 }
 

@@ -82,8 +82,7 @@ func storageError(err error) error {
 	if errors.Is(err, blob.ErrFull) {
 		return cloister.Errorf("InsufficientStorage", "The server's disk is full: nothing was stored. Free space below its data directory and try again.").WithStatus(507).WithCause(err)
 	}
-	var api *cloister.Error
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[*cloister.Error](err); ok {
 		return api
 	}
 	return errInternal("store object: %w", err)

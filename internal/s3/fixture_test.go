@@ -50,19 +50,19 @@ type kmsCall struct {
 	KeyID          string
 }
 
-func newFakeKMS(t testing.TB) *fakeKMS {
-	t.Helper()
+func newFakeKMS(tb testing.TB) *fakeKMS {
+	tb.Helper()
 	key := make([]byte, 32)
 	if _, err := rand.Read(key); err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	aead, err := cipher.NewGCMWithRandomNonce(block)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return &fakeKMS{aead: aead}
 }
@@ -166,40 +166,40 @@ func (c *clock) advance(d time.Duration) {
 	c.now = c.now.Add(d)
 }
 
-func directory(t testing.TB, path string) blob.FileSystem {
-	t.Helper()
+func directory(tb testing.TB, path string) blob.FileSystem {
+	tb.Helper()
 	d, err := blob.OpenDirectory(path)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = d.Close() })
+	tb.Cleanup(func() { _ = d.Close() })
 	return d
 }
 
-func newFixture(t testing.TB) *fixture {
-	t.Helper()
-	dir := t.TempDir()
-	return newFixtureOn(t, dir, directory(t, filepath.Join(dir, "blobs")))
+func newFixture(tb testing.TB) *fixture {
+	tb.Helper()
+	dir := tb.TempDir()
+	return newFixtureOn(tb, dir, directory(tb, filepath.Join(dir, "blobs")))
 }
 
-func newFixtureOn(t testing.TB, dir string, fsys blob.FileSystem) *fixture {
-	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(dir, "cloister.db"))
+func newFixtureOn(tb testing.TB, dir string, fsys blob.FileSystem) *fixture {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), filepath.Join(dir, "cloister.db"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
-	return newServiceOn(t, db.S3(), dir, fsys)
+	tb.Cleanup(func() { _ = db.Close() })
+	return newServiceOn(tb, db.S3(), dir, fsys)
 }
 
-func newServiceOn(t testing.TB, rows *store.S3, dir string, fsys blob.FileSystem) *fixture {
-	t.Helper()
-	blobs, err := blob.Open(t.Context(), fsys)
+func newServiceOn(tb testing.TB, rows *store.S3, dir string, fsys blob.FileSystem) *fixture {
+	tb.Helper()
+	blobs, err := blob.Open(tb.Context(), fsys)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	f := &fixture{
-		kms: newFakeKMS(t), owned: newFakeKMS(t), gate: &gate{denied: map[string]bool{}}, blobs: blobs, store: rows, dir: dir,
+		kms: newFakeKMS(tb), owned: newFakeKMS(tb), gate: &gate{denied: map[string]bool{}}, blobs: blobs, store: rows, dir: dir,
 		clock: &clock{now: time.Date(2026, 3, 4, 5, 6, 7, 890e6, time.UTC)}, log: &bytes.Buffer{},
 	}
 	f.Service = s3.New(s3.Config{
@@ -210,9 +210,9 @@ func newServiceOn(t testing.TB, rows *store.S3, dir string, fsys blob.FileSystem
 }
 
 // asRoot is a context of the account root over TLS.
-func asRoot(t testing.TB) context.Context {
-	t.Helper()
-	return cloister.WithCall(t.Context(), cloister.Call{Principal: cloister.RootPrincipal(account), Region: cloister.DefaultRegion, Secure: true})
+func asRoot(tb testing.TB) context.Context {
+	tb.Helper()
+	return cloister.WithCall(tb.Context(), cloister.Call{Principal: cloister.RootPrincipal(account), Region: cloister.DefaultRegion, Secure: true})
 }
 
 func inRegion(ctx context.Context, region cloister.Region) context.Context {
@@ -221,25 +221,25 @@ func inRegion(ctx context.Context, region cloister.Region) context.Context {
 	return cloister.WithCall(ctx, call)
 }
 
-func (f *fixture) createBucket(t testing.TB) {
-	t.Helper()
-	if _, err := f.CreateBucket(asRoot(t), &awss3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
-		t.Fatal(err)
+func (f *fixture) createBucket(tb testing.TB) {
+	tb.Helper()
+	if _, err := f.CreateBucket(asRoot(tb), &awss3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
+		tb.Fatal(err)
 	}
 }
 
-func (f *fixture) put(t testing.TB, key, data string) *awss3.PutObjectOutput {
-	t.Helper()
-	out, err := f.PutObject(asRoot(t), &awss3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), Body: strings.NewReader(data)})
+func (f *fixture) put(tb testing.TB, key, data string) *awss3.PutObjectOutput {
+	tb.Helper()
+	out, err := f.PutObject(asRoot(tb), &awss3.PutObjectInput{Bucket: aws.String(bucket), Key: aws.String(key), Body: strings.NewReader(data)})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out
 }
 
-func (f *fixture) get(t testing.TB, key string) (string, error) {
-	t.Helper()
-	out, err := f.GetObject(asRoot(t), &awss3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
+func (f *fixture) get(tb testing.TB, key string) (string, error) {
+	tb.Helper()
+	out, err := f.GetObject(asRoot(tb), &awss3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String(key)})
 	if err != nil {
 		return "", err
 	}
@@ -247,12 +247,12 @@ func (f *fixture) get(t testing.TB, key string) (string, error) {
 	return string(data), errors.Join(err, out.Body.Close())
 }
 
-func (f *fixture) blobCount(t testing.TB) int {
-	t.Helper()
+func (f *fixture) blobCount(tb testing.TB) int {
+	tb.Helper()
 	n := 0
-	for _, err := range f.blobs.List(t.Context()) {
+	for _, err := range f.blobs.List(tb.Context()) {
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		n++
 	}
@@ -260,16 +260,16 @@ func (f *fixture) blobCount(t testing.TB) int {
 }
 
 // wantCode checks the code and status of an error.
-func wantCode(t testing.TB, what string, err error, code string, status int) {
-	t.Helper()
+func wantCode(tb testing.TB, what string, err error, code string, status int) {
+	tb.Helper()
 	if code == "" {
 		if err != nil {
-			t.Errorf("%s: %v", what, err)
+			tb.Errorf("%s: %v", what, err)
 		}
 		return
 	}
 	var api *cloister.Error
 	if !errors.As(err, &api) || api.Code != code || api.Status != status {
-		t.Errorf("%s: error = %v, want %s with status %d", what, err, code, status)
+		tb.Errorf("%s: error = %v, want %s with status %d", what, err, code, status)
 	}
 }

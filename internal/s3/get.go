@@ -64,7 +64,8 @@ func (s *Service) GetObject(ctx context.Context, in *awss3.GetObjectInput, _ ...
 		ContentDisposition: first(in.ResponseContentDisposition, o.Headers.ContentDisposition),
 		ContentEncoding:    first(in.ResponseContentEncoding, o.Headers.ContentEncoding),
 		ContentLanguage:    first(in.ResponseContentLanguage, o.Headers.ContentLanguage),
-		Expires:            firstTime(in.ResponseExpires, o.Headers.Expires), Metadata: o.Headers.Metadata,
+		Metadata:           o.Headers.Metadata,
+		Expires:            firstTime(in.ResponseExpires, o.Headers.Expires), //nolint:staticcheck // the member that the wire format has
 	}
 	if f != (sumFields{}) {
 		out.ChecksumType = checksumType(o.Checksums, o.Composite)
@@ -106,7 +107,8 @@ func (s *Service) HeadObject(ctx context.Context, in *awss3.HeadObjectInput, _ .
 		ContentDisposition: first(in.ResponseContentDisposition, o.Headers.ContentDisposition),
 		ContentEncoding:    first(in.ResponseContentEncoding, o.Headers.ContentEncoding),
 		ContentLanguage:    first(in.ResponseContentLanguage, o.Headers.ContentLanguage),
-		Expires:            firstTime(in.ResponseExpires, o.Headers.Expires), Metadata: o.Headers.Metadata,
+		Metadata:           o.Headers.Metadata,
+		Expires:            firstTime(in.ResponseExpires, o.Headers.Expires), //nolint:staticcheck // the member that the wire format has
 	}
 	if f != (sumFields{}) {
 		out.ChecksumType = checksumType(o.Checksums, o.Composite)

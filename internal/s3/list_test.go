@@ -16,29 +16,29 @@ import (
 )
 
 // fill stores rows of objects with the keys given; lists need no bytes.
-func (f *fixture) fill(t testing.TB, keys ...string) {
-	t.Helper()
-	f.createBucket(t)
+func (f *fixture) fill(tb testing.TB, keys ...string) {
+	tb.Helper()
+	f.createBucket(tb)
 	for i, key := range keys {
 		id := fmt.Sprintf("%032x", i)
 		o := s3.Object{Bucket: bucket, Key: key, ID: id, Size: int64(i), ETag: "e", Modified: f.clock.Now(), Sealing: s3.Sealing{Wrapped: []byte{1}}}
-		if _, err := f.store.PutObject(t.Context(), o, s3.Part{Number: 1, Blob: blob.ID(id)}); err != nil {
-			t.Fatal(err)
+		if _, err := f.store.PutObject(tb.Context(), o, s3.Part{Number: 1, Blob: blob.ID(id)}); err != nil {
+			tb.Fatal(err)
 		}
 	}
 }
 
 // listV2 reads all pages; common prefixes have an asterisk.
-func (f *fixture) listV2(t testing.TB, in awss3.ListObjectsV2Input) (all []string) {
-	t.Helper()
+func (f *fixture) listV2(tb testing.TB, in awss3.ListObjectsV2Input) (all []string) {
+	tb.Helper()
 	in.Bucket = aws.String(bucket)
 	for range 1000 {
-		out, err := f.ListObjectsV2(asRoot(t), &in)
+		out, err := f.ListObjectsV2(asRoot(tb), &in)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		if int(*out.KeyCount) != len(out.Contents)+len(out.CommonPrefixes) || *out.KeyCount > *out.MaxKeys {
-			t.Errorf("KeyCount = %d of %d", *out.KeyCount, *out.MaxKeys)
+			tb.Errorf("KeyCount = %d of %d", *out.KeyCount, *out.MaxKeys)
 		}
 		all = append(all, flatten(out.Contents, out.CommonPrefixes)...)
 		if !*out.IsTruncated {
@@ -46,17 +46,17 @@ func (f *fixture) listV2(t testing.TB, in awss3.ListObjectsV2Input) (all []strin
 		}
 		in.ContinuationToken = out.NextContinuationToken
 	}
-	t.Fatal("the list does not end")
+	tb.Fatal("the list does not end")
 	return nil
 }
 
-func (f *fixture) listV1(t testing.TB, in awss3.ListObjectsInput) (all []string) {
-	t.Helper()
+func (f *fixture) listV1(tb testing.TB, in awss3.ListObjectsInput) (all []string) {
+	tb.Helper()
 	in.Bucket = aws.String(bucket)
 	for range 1000 {
-		out, err := f.ListObjects(asRoot(t), &in)
+		out, err := f.ListObjects(asRoot(tb), &in)
 		if err != nil {
-			t.Fatal(err)
+			tb.Fatal(err)
 		}
 		all = append(all, flatten(out.Contents, out.CommonPrefixes)...)
 		if !*out.IsTruncated {
@@ -67,7 +67,7 @@ func (f *fixture) listV1(t testing.TB, in awss3.ListObjectsInput) (all []string)
 			in.Marker = out.Contents[len(out.Contents)-1].Key
 		}
 	}
-	t.Fatal("the list does not end")
+	tb.Fatal("the list does not end")
 	return nil
 }
 

@@ -20,33 +20,33 @@ import (
 
 const mebi = 1 << 20
 
-func (f *fixture) createUpload(t testing.TB, in awss3.CreateMultipartUploadInput) *string {
-	t.Helper()
+func (f *fixture) createUpload(tb testing.TB, in awss3.CreateMultipartUploadInput) *string {
+	tb.Helper()
 	in.Bucket = aws.String(bucket)
 	if in.Key == nil {
 		in.Key = aws.String("multi")
 	}
-	out, err := f.CreateMultipartUpload(asRoot(t), &in)
+	out, err := f.CreateMultipartUpload(asRoot(tb), &in)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out.UploadId
 }
 
-func (f *fixture) uploadPart(t testing.TB, upload *string, number int32, data string) *awss3.UploadPartOutput {
-	t.Helper()
-	out, err := f.UploadPart(asRoot(t), &awss3.UploadPartInput{
+func (f *fixture) uploadPart(tb testing.TB, upload *string, number int32, data string) *awss3.UploadPartOutput {
+	tb.Helper()
+	out, err := f.UploadPart(asRoot(tb), &awss3.UploadPartInput{
 		Bucket: aws.String(bucket), Key: aws.String("multi"), UploadId: upload, PartNumber: aws.Int32(number), Body: strings.NewReader(data),
 	})
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	return out
 }
 
-func (f *fixture) complete(t testing.TB, upload *string, parts ...types.CompletedPart) (*awss3.CompleteMultipartUploadOutput, error) {
-	t.Helper()
-	return f.CompleteMultipartUpload(asRoot(t), &awss3.CompleteMultipartUploadInput{
+func (f *fixture) complete(tb testing.TB, upload *string, parts ...types.CompletedPart) (*awss3.CompleteMultipartUploadOutput, error) {
+	tb.Helper()
+	return f.CompleteMultipartUpload(asRoot(tb), &awss3.CompleteMultipartUploadInput{
 		Bucket: aws.String(bucket), Key: aws.String("multi"), UploadId: upload, MultipartUpload: &types.CompletedMultipartUpload{Parts: parts},
 	})
 }

@@ -131,10 +131,10 @@ func (l lister[T]) read(rows *sql.Rows, q s3.ListQuery, page []s3.Entry[T], pos 
 			return nil, pos, false, err
 		}
 		pos = l.at(item)
-		switch g := commonPrefix(q, pos.key); {
-		case g == "":
+		switch g := commonPrefix(q, pos.key); g {
+		case "":
 			page = append(page, s3.Entry[T]{Item: item})
-		case g == group:
+		case group:
 			next := successor(g)
 			return page, position{key: next, inclusive: true}, next != "", rows.Err()
 		default:
