@@ -98,7 +98,7 @@ type fakeIAM struct{ IAM }
 func (fakeIAM) CreateRole(_ context.Context, in *awsiam.CreateRoleInput, _ ...func(*awsiam.Options)) (*awsiam.CreateRoleOutput, error) {
 	return &awsiam.CreateRoleOutput{Role: &iamtypes.Role{
 		RoleName: in.RoleName, Arn: aws.String("arn:aws:iam::123456789012:role/" + *in.RoleName), Path: aws.String("/"), RoleId: aws.String("AROAX"),
-		CreateDate: aws.Time(time.Unix(1700000000, 0)), AssumeRolePolicyDocument: aws.String(url.QueryEscape(*in.AssumeRolePolicyDocument)), Tags: in.Tags,
+		CreateDate: aws.Time(time.Unix(1700000000, 0)), AssumeRolePolicyDocument: aws.String(url.PathEscape(*in.AssumeRolePolicyDocument)), Tags: in.Tags,
 	}}, nil
 }
 

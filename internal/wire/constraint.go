@@ -47,9 +47,14 @@ func (v *violations) null(path string) {
 	*v = append(*v, fmt.Sprintf("Value null at '%s' failed to satisfy constraint: Member must not be null", path))
 }
 
-// add records a broken constraint; an empty shown value is left out, as AWS does for sensitive members.
+// hidden stands for a value that a message does not repeat.
+const hidden = "\x00"
+
+// add records a broken constraint. A hidden value is left out, as AWS does for sensitive members.
 func (v *violations) add(path, shown, constraint string) {
-	if shown != "" {
+	if shown == hidden {
+		shown = ""
+	} else {
 		shown = " '" + clip(shown) + "'"
 	}
 	*v = append(*v, fmt.Sprintf("Value%s at '%s' failed to satisfy constraint: %s", shown, path, constraint))
@@ -65,7 +70,7 @@ func clip(s string) string {
 // show is what a message may repeat of a value: nothing of sensitive shapes and blobs.
 func (s *shape) show(value string) string {
 	if s.Sensitive || s.Type == typeBlob {
-		return ""
+		return hidden
 	}
 	return value
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -96,7 +97,8 @@ func (s *Service) encodeRest(e *encoder, op *operation, v reflect.Value, a *answ
 			}
 		case "headers":
 			for _, key := range sortedKeys(field) {
-				a.header.Set(r.wireName()+key, field.MapIndex(reflect.ValueOf(key)).String())
+				// Not canonical: botocore takes a key's letters as they come, and S3 sends small ones.
+				a.header[strings.ToLower(r.wireName()+key)] = []string{field.MapIndex(reflect.ValueOf(key)).String()}
 			}
 		case "statusCode":
 			a.status = int(field.Int())
@@ -147,13 +149,7 @@ func (s *Service) encodeDocument(e *encoder, op *operation, v reflect.Value, a *
 	a.header.Set("Content-Type", "application/xml")
 	e.buf.WriteString(xml.Header)
 	output := op.Output.shape
-	name := op.Output.LocationName
-	if name == "" {
-		name = output.LocationName
-	}
-	if name == "" {
-		name = output.name
-	}
+	name := rootElement(op)
 	if op.Name == "GetBucketLocation" { // the root element is the value itself, unlike the model
 		name = "LocationConstraint"
 		e.buf.WriteString("<" + name + ` xmlns="` + s3Namespace + `">`)
@@ -163,6 +159,30 @@ func (s *Service) encodeDocument(e *encoder, op *operation, v reflect.Value, a *
 		e.xmlFields(output, v)
 	}
 	e.buf.WriteString("</" + name + ">")
+}
+
+// rootElement is the name of an S3 document's root, which botocore's model leaves out: most clients ignore it,
+// strict ones do not.
+// Source: S3 API Reference, "Response Syntax" of each operation.
+func rootElement(op *operation) string {
+	switch op.Name {
+	case "ListBuckets":
+		return "ListAllMyBucketsResult"
+	case "ListObjects", "ListObjectsV2":
+		return "ListBucketResult"
+	case "ListParts", "ListMultipartUploads":
+		return op.Name + "Result"
+	case "DeleteObjects":
+		return "DeleteResult"
+	case "CreateMultipartUpload":
+		return "InitiateMultipartUploadResult"
+	case "CompleteMultipartUpload":
+		return "CompleteMultipartUploadResult"
+	}
+	if op.Output.LocationName != "" {
+		return op.Output.LocationName
+	}
+	return op.Output.shape.name
 }
 
 // firstPart is how much of a stream is read before the status goes out, in bytes: an object that turns out

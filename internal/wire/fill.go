@@ -115,7 +115,7 @@ func (f *filler) list(s *shape, v any, dst reflect.Value, path string) error {
 		}
 		broken = broken || len(bad) > 0
 	}
-	shown := ""
+	shown := hidden
 	if s.Member.shape.Type == typeString && !s.Sensitive && !s.Member.shape.Sensitive {
 		texts := make([]string, len(list))
 		for i, element := range list {
@@ -164,13 +164,13 @@ func (f *filler) mapping(s *shape, v any, dst reflect.Value, path string) error 
 		out.SetMapIndex(key, value)
 	}
 	for _, constraint := range s.checkLength(len(tree)) {
-		f.bad.add(path, "", constraint)
+		f.bad.add(path, hidden, constraint)
 	}
 	if badKey {
-		f.bad.add(path, "", "Map keys must satisfy constraint: "+s.Key.shape.all())
+		f.bad.add(path, hidden, "Map keys must satisfy constraint: "+s.Key.shape.all())
 	}
 	if badValue {
-		f.bad.add(path, "", "Map value must satisfy constraint: "+s.Value.shape.all())
+		f.bad.add(path, hidden, "Map value must satisfy constraint: "+s.Value.shape.all())
 	}
 	dst.Set(out)
 	return nil

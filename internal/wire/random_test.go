@@ -12,12 +12,17 @@ import (
 
 // generator makes random values that satisfy the model.
 type generator struct {
-	tb  testing.TB
-	rnd *rand.Rand
-	// header says that the value travels in a header: printable ASCII, no spaces at the ends.
+	tb      testing.TB
+	rnd     *rand.Rand
 	unions  map[string]reflect.Type
 	seconds bool // timestamps without milliseconds: the SDK cuts epoch floats, which loses one now and then
 	depth   int
+}
+
+func newGenerator(tb testing.TB, seed uint64, s *Service) *generator {
+	tb.Helper()
+	name := s.Name()
+	return &generator{tb: tb, rnd: rand.New(rand.NewPCG(seed, 1)), unions: s.unions, seconds: name == "iam" || name == "kms"}
 }
 
 // structure fills v; a member is left out with probability 1/3 unless it is required.
