@@ -3,32 +3,17 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"example.com/cloister/internal/executor"
+	"example.com/cloister/internal/executor/local"
 )
 
 // newExecutor makes the executor of this host, for commands that run the engine without a server.
-func newExecutor() (executor.Executor, error) {
-	e, err := serverExecutor(false)
-	if err != nil {
-		return nil, err
-	}
+func newExecutor(ctx context.Context) (executor.Executor, error) {
+	e := local.New(ctx, local.Config{Log: slog.New(slog.DiscardHandler)})
 	if why := e.Report().Unavailable; why != "" {
-		return nil, errors.New(why)
+		return nil, errors.New("this host cannot isolate the engine: " + why + " ('cloister doctor' tells more)")
 	}
 	return e, nil
-}
-
-// serverExecutor makes the executor of this host.
-func serverExecutor(_ bool) (executor.Executor, error) { return none{}, nil }
-
-// none makes no sandboxes.
-type none struct{}
-
-func (none) Create(context.Context, executor.Spec) (executor.Sandbox, error) {
-	return nil, errors.New(none{}.Report().Unavailable)
-}
-
-func (none) Report() executor.Report {
-	return executor.Report{Unavailable: "the sandbox is not built in yet"}
 }

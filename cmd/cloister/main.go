@@ -10,11 +10,13 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"example.com/cloister/internal/sandbox"
 )
 
 func main() {
 	// The sandbox's stages are this same program, executed again: they take over here, before anything else.
-	if code, staged := sandboxStage(); staged {
+	if code, staged := sandbox.Stage(); staged {
 		os.Exit(code)
 	}
 	os.Exit(run())
@@ -67,6 +69,6 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(versionCommand())
 	root.AddCommand(engineCommand())
 	root.AddCommand(modelsCommand())
-	root.AddCommand(serveCommand(), envCommand(), jobsCommand(), operationsCommand())
+	root.AddCommand(serveCommand(), envCommand(), doctorCommand(), jobsCommand(), operationsCommand())
 	return root
 }

@@ -45,7 +45,7 @@ A model that is installed already is verified.`,
 			if err != nil {
 				return err
 			}
-			executor, err := newExecutor()
+			executor, err := newExecutor(c.Context())
 			if err != nil {
 				return err
 			}

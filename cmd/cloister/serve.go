@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/cloister/internal/executor/local"
 	"example.com/cloister/internal/server"
 )
 
@@ -120,11 +121,8 @@ func serve(c *cobra.Command, data string, config server.Config) error {
 	if err != nil {
 		return err
 	}
-	executor, err := serverExecutor(config.Sandbox.AllowSwap)
-	if err != nil {
-		return err
-	}
 	ctx := c.Context()
+	executor := local.New(ctx, local.Config{AllowSwap: config.Sandbox.AllowSwap, Log: log})
 	s, err := server.Open(ctx, server.Options{
 		Data: data, Config: config, Bases: bases, Engine: server.InstalledEngine{Home: home, Count: config.Threads()}, Executor: executor,
 		Log: log, Now: time.Now,
