@@ -36,7 +36,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	in := &meter{stall: h.stall, rc: http.NewResponseController(w), source: r.Body}
 	r.Body = in
 	w.Header().Set("X-Amzn-Requestid", x.id)
-	defer func() {
+	defer func() { //nolint:contextcheck // the request's own context is what it logs with
 		failed := recover()
 		if failed != nil && failed != http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
 			x.outcome.Err = fmt.Errorf("panic: %v", failed)
@@ -183,8 +183,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, x *exchange, er
 	case serviceIAM, serviceSTS:
 		dialect = sigv4.DialectQuery
 	}
-	var problem *sigv4.Problem
-	if errors.As(err, &problem) {
+	if problem, ok := errors.AsType[*sigv4.SignatureError](err); ok {
 		err = problem.For(dialect)
 	}
 	if cloister.Code(err) == "" && errors.Is(r.Context().Err(), context.Canceled) {

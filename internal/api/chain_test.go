@@ -18,8 +18,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
+// reply is an answer that was read to its end.
+type reply struct {
+	StatusCode int
+	Header     http.Header
+}
+
 // send signs (unless key is empty) and sends a request, and returns status, headers and body.
-func (e *edge) send(t *testing.T, service, key, secret, method, target, body string, headers map[string]string) (*http.Response, string) {
+func (e *edge) send(t *testing.T, service, key, secret, method, target, body string, headers map[string]string) (reply, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), method, e.url+target, strings.NewReader(body))
 	if err != nil {
@@ -52,7 +58,7 @@ func (e *edge) send(t *testing.T, service, key, secret, method, target, body str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return response, string(data)
+	return reply{response.StatusCode, response.Header}, string(data)
 }
 
 func headBucket(t *testing.T, e *edge) error {
@@ -162,13 +168,13 @@ func TestConcurrencyLimit(t *testing.T) {
 	for len(e.handler.slots) == 0 {
 		time.Sleep(time.Millisecond)
 	}
-	if response, body := e.send(t, "s3", rootKey, rootSecret, "GET", "/bucket/key", "", nil); response.StatusCode != 503 || !strings.Contains(body, "SlowDown") {
+	if response, body := e.send(t, "s3", rootKey, rootSecret, "GET", "/bucket/key", "", nil); response.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body, "SlowDown") {
 		t.Errorf("a request above the limit = %d %s", response.StatusCode, body)
 	}
-	if response, body := e.send(t, "bedrock", rootKey, rootSecret, "GET", "/custom-models", "", nil); response.StatusCode != 503 || response.Header.Get("X-Amzn-Errortype") != "ThrottlingException" {
+	if response, body := e.send(t, "bedrock", rootKey, rootSecret, "GET", "/custom-models", "", nil); response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("X-Amzn-Errortype") != "ThrottlingException" {
 		t.Errorf("a request above the limit = %d %s", response.StatusCode, body)
 	}
-	if response, _ := e.send(t, "cloister", rootKey, rootSecret, "GET", "/_cloister/x", "", nil); response.StatusCode != 200 {
+	if response, _ := e.send(t, "cloister", rootKey, rootSecret, "GET", "/_cloister/x", "", nil); response.StatusCode != http.StatusOK {
 		t.Errorf("an own path above the limit = %d", response.StatusCode)
 	}
 	close(e.s3.gate)

@@ -76,8 +76,7 @@ func (h *Handler) finish(ctx context.Context, x *exchange, start time.Time, read
 // causeOf is what the log may say of an error: the operator's cause of one that the client was told, since
 // messages may name object keys, or all of an unexpected one.
 func causeOf(err error) error {
-	var told *cloister.Error
-	if errors.As(err, &told) {
+	if told, ok := errors.AsType[*cloister.Error](err); ok {
 		return told.Cause
 	}
 	if cloister.Code(err) != "" {

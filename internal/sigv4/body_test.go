@@ -103,8 +103,7 @@ func TestBodies(t *testing.T) {
 			if err == nil {
 				got, err = io.ReadAll(iotest.OneByteReader(r.Body))
 			}
-			var p *Problem
-			if errors.As(err, &p) {
+			if p, ok := errors.AsType[*SignatureError](err); ok {
 				err = p.For(DialectS3)
 			}
 			if code := cloister.Code(err); code != tt.code || (tt.code == "" && err != nil) {

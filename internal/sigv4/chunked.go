@@ -84,11 +84,11 @@ func (c *chunked) next() error {
 	if err != nil || strings.HasPrefix(head, "+") {
 		return malformedChunk()
 	}
-	if int64(size) > c.left { //nolint:gosec // 63 bits
+	if int64(size) > c.left {
 		return incomplete()
 	}
 	if size > 0 {
-		c.chunk, c.started = int64(size), true //nolint:gosec // 63 bits
+		c.chunk, c.started = int64(size), true
 		return nil
 	}
 	if c.left != 0 {

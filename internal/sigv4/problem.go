@@ -25,18 +25,18 @@ const (
 	TooLarge                // the body exceeds the limit
 )
 
-// Problem is a request that is not authenticated. For gives its form for a client.
-type Problem struct {
+// SignatureError is a request that is not authenticated. For gives its form for a client.
+type SignatureError struct {
 	Kind Kind
 	text string
 }
 
-func problemf(kind Kind, format string, args ...any) *Problem {
-	return &Problem{kind, fmt.Sprintf(format, args...)}
+func problemf(kind Kind, format string, args ...any) *SignatureError {
+	return &SignatureError{kind, fmt.Sprintf(format, args...)}
 }
 
 // Error prints the problem.
-func (p *Problem) Error() string { return "sigv4: " + p.text }
+func (p *SignatureError) Error() string { return "sigv4: " + p.text }
 
 // Dialect is the family of error codes that a service speaks.
 type Dialect int
@@ -50,7 +50,7 @@ const (
 
 // For returns the error that AWS's services of a dialect answer.
 // Sources: S3 API Reference, "Error responses"; IAM API Reference and KMS API Reference, "Common errors".
-func (p *Problem) For(d Dialect) *cloister.Error {
+func (p *SignatureError) For(d Dialect) *cloister.Error {
 	row := codes(p.Kind)
 	code, status := row.json, row.status
 	switch d {

@@ -52,7 +52,7 @@ func (s *Scope) credential() string {
 	return s.Date + "/" + string(s.Region) + "/" + s.Service + "/aws4_request"
 }
 
-// ParseScope reads the Authorization header. Every error is a *Problem; a request without any signature is
+// ParseScope reads the Authorization header. Every error is a *SignatureError; a request without any signature is
 // the kind Missing.
 func ParseScope(r *http.Request) (*Scope, error) {
 	values := r.Header.Values("Authorization")

@@ -51,7 +51,7 @@ func NewVerifier(now func() time.Time, maxBody int64) *Verifier {
 }
 
 // Verify checks the signature of r, whose scope is s. It replaces r.Body: by the bytes read for services
-// other than S3, by a *Body for S3. Errors are *Problem, *cloister.Error for S3's body headers, or what
+// other than S3, by a *Body for S3. Errors are *SignatureError, *cloister.Error for S3's body headers, or what
 // reading the body gave. An unknown key and a wrong signature take one path.
 func (v *Verifier) Verify(r *http.Request, s *Scope, key Key) error {
 	stamp, err := v.date(r, s)

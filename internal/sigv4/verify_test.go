@@ -25,8 +25,7 @@ func newBytes(s string) io.ReadCloser { return io.NopCloser(strings.NewReader(s)
 func clock() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 
 func kindOf(err error) Kind {
-	var p *Problem
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*SignatureError](err); ok {
 		return p.Kind
 	}
 	return -1
@@ -244,9 +243,9 @@ func FuzzVerify(f *testing.F) {
 		r.Header.Set("X-Amz-Date", date)
 		s, err := ParseScope(r)
 		if err != nil {
-			var p *Problem
+			var p *SignatureError
 			if !errors.As(err, &p) {
-				t.Fatalf("ParseScope: %T is not a *Problem", err)
+				t.Fatalf("ParseScope: %T is not a *SignatureError", err)
 			}
 			_ = p.For(DialectS3)
 			return

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"reflect"
 	"strconv"
@@ -107,7 +108,7 @@ func (s *Service) encodeRest(e *encoder, op *operation, v reflect.Value, a *answ
 	payload := output.payload()
 	switch {
 	case payload != nil && payload.Streaming:
-		a.stream, _ = v.FieldByName(fieldName(payload.Name)).Interface().(io.ReadCloser)
+		a.stream, _ = reflect.TypeAssert[io.ReadCloser](v.FieldByName(fieldName(payload.Name)))
 		if a.header.Get("Content-Range") != "" {
 			a.status = http.StatusPartialContent
 		}
@@ -200,9 +201,7 @@ func (a *answer) write(w http.ResponseWriter, r *http.Request) (started bool, er
 			return false, err
 		}
 	}
-	for name, values := range a.header {
-		w.Header()[name] = values
-	}
+	maps.Copy(w.Header(), a.header)
 	if a.header.Get("Content-Type") == "" {
 		w.Header()["Content-Type"] = nil // net/http would guess one from the data
 	}

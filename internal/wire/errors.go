@@ -83,7 +83,6 @@ type failure struct {
 
 // failure words err for the client. An error without an AWS code is internal, and its text stays here.
 func (s *Service) failure(err error) failure {
-	var known *cloister.Error
 	var api smithy.APIError
 	if !errors.As(err, &api) {
 		return s.internal()
@@ -99,7 +98,7 @@ func (s *Service) failure(err error) failure {
 	if f.exception != nil && f.exception.Error != nil && f.exception.Error.Code != "" {
 		f.code = f.exception.Error.Code
 	}
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*cloister.Error](err); ok {
 		f.status, f.fields = known.Status, known.Fields
 	} else if v := reflect.ValueOf(api); v.Kind() == reflect.Pointer && v.Elem().Kind() == reflect.Struct {
 		f.value = v.Elem()

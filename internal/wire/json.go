@@ -38,8 +38,7 @@ func parseJSON(body []byte) (map[string]any, error) {
 	p.dec.UseNumber()
 	value, err := p.value(0)
 	if err != nil {
-		var known *malformed
-		if errors.As(err, &known) {
+		if _, ok := errors.AsType[*malformed](err); ok {
 			return nil, err
 		}
 		return nil, malformedf("the body is not valid JSON (at byte %d)", p.dec.InputOffset())

@@ -107,7 +107,7 @@ func roundTrip(t *testing.T, name string, seed uint64) {
 		prepare(in, out, body)
 		answer, got, gotBody = out.Interface(), nil, nil
 		results := client.MethodByName(opName).Call([]reflect.Value{reflect.ValueOf(t.Context()), in})
-		if err, _ := results[1].Interface().(error); err != nil {
+		if err, _ := reflect.TypeAssert[error](results[1]); err != nil {
 			t.Fatalf("%s seed %d: %v", opName, seed, err)
 		}
 		received := results[0].Elem()

@@ -205,8 +205,8 @@ func (g *generator) match(b *strings.Builder, re *syntax.Regexp) {
 		repeat(0, 1)
 	case syntax.OpRepeat:
 		repeat(re.Min, re.Max)
-	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine:
-	default:
+	case syntax.OpNoMatch, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
 		g.tb.Fatalf("no generator for expression %s", re)
+	case syntax.OpEmptyMatch, syntax.OpBeginText, syntax.OpEndText, syntax.OpBeginLine, syntax.OpEndLine:
 	}
 }

@@ -92,7 +92,7 @@ func runRecording(t *testing.T, path, service, operation string) {
 		prepare(in, out, nil)
 	}
 	results := reflect.ValueOf(newClient(t, service, server.URL)).MethodByName(operation).Call([]reflect.Value{reflect.ValueOf(t.Context()), in})
-	if err, _ := results[1].Interface().(error); err != nil {
+	if err, _ := reflect.TypeAssert[error](results[1]); err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(answer, results[0].Interface(), ignoreMetadata(), cmp.Comparer(func(a, b time.Time) bool {

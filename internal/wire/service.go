@@ -275,8 +275,7 @@ func (s *Service) invalid(bad violations) error {
 
 // translate gives errors of reading a request their AWS codes and leaves those that have one alone.
 func (s *Service) translate(err error) error {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if _, ok := errors.AsType[smithy.APIError](err); ok {
 		return err
 	}
 	var unreadable *malformed
