@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"strings"
 
 	"github.com/google/uuid"
@@ -39,7 +40,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer func() { //nolint:contextcheck // the request's own context is what it logs with
 		failed := recover()
 		if failed != nil && failed != http.ErrAbortHandler { //nolint:errorlint // a panic's value, compared as net/http does
-			x.outcome.Err = fmt.Errorf("panic: %v", failed)
+			x.outcome.Err = fmt.Errorf("panic: %v\n%s", failed, debug.Stack())
 			if !out.wrote {
 				x.outcome = h.refuse(out, r, x, x.outcome.Err)
 			} else {

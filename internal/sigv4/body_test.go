@@ -181,3 +181,33 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkBody decodes and verifies what the SDKs send over TLS: chunks of 64 KiB with a CRC32 trailer.
+func BenchmarkBody(b *testing.B) {
+	const size = 16 << 20
+	data := strings.Repeat("x", 64<<10)
+	var encoded strings.Builder
+	h := newHash("crc32")
+	for range size / len(data) {
+		encoded.WriteString("10000\r\n" + data + "\r\n")
+		_, _ = h.Write([]byte(data))
+	}
+	encoded.WriteString("0\r\nx-amz-checksum-crc32:" + base64.StdEncoding.EncodeToString(h.Sum(nil)) + "\r\n\r\n")
+	b.SetBytes(size)
+	b.ReportAllocs()
+	for b.Loop() {
+		r, err := http.NewRequestWithContext(b.Context(), http.MethodPut, "/", strings.NewReader(encoded.String()))
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.Header.Set("X-Amz-Trailer", "x-amz-checksum-crc32")
+		r.Header.Set("X-Amz-Decoded-Content-Length", fmt.Sprint(size))
+		body, err := newBody(r, unsignedTrailer)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if n, err := io.Copy(io.Discard, body); err != nil || n != size {
+			b.Fatalf("read %d bytes, %v", n, err)
+		}
+	}
+}

@@ -294,10 +294,15 @@ func (s *Service) translate(err error) error {
 		}
 		return cloister.Errorf(code, "The request could not be read: %s.", unreadable.text)
 	case errors.Is(err, errTooLarge), errors.As(err, &tooLarge):
-		if s.model.Metadata.Protocol == restXML {
-			return cloister.Errorf("EntityTooLarge", "The request body is larger than %d bytes.", s.maxBody)
+		limit := s.maxBody
+		if tooLarge != nil {
+			limit = tooLarge.Limit
 		}
-		return cloister.Errorf("RequestEntityTooLarge", "The request body is larger than %d bytes.", s.maxBody)
+		code := "RequestEntityTooLarge"
+		if s.model.Metadata.Protocol == restXML {
+			code = "EntityTooLarge"
+		}
+		return cloister.Errorf(code, "The request body is larger than %d bytes.", limit)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return cloister.Errorf("RequestTimeout", "The connection was not read from or written to within the timeout period.").
 			WithStatus(http.StatusBadRequest)
