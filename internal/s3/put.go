@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"example.com/cloister"
-	"example.com/cloister/internal/blob"
 )
 
 // PutObject stores an object. When it returns, the object is durable; until then the key has what it had.
@@ -225,30 +224,4 @@ func (s *Service) deletable(ctx context.Context, in *awss3.DeleteObjectsInput) (
 		return nil, nil, denied
 	}
 	return allowed, failed, nil
-}
-
-// Collect deletes the blobs that no object or upload refers to: what a crash left between a blob and its
-// row. It returns how many. No request may be served meanwhile; the server calls it at start.
-func (s *Service) Collect(ctx context.Context) (int, error) {
-	used := map[blob.ID]bool{}
-	for id, err := range s.store.Blobs(ctx) {
-		if err != nil {
-			return 0, err
-		}
-		used[id] = true
-	}
-	n := 0
-	for id, err := range s.blobs.List(ctx) {
-		if err != nil {
-			return n, err
-		}
-		if used[id] {
-			continue
-		}
-		if err := s.blobs.Delete(ctx, id); err != nil {
-			return n, err
-		}
-		n++
-	}
-	return n, nil
 }
