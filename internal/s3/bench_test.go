@@ -74,3 +74,41 @@ func cpu(b *testing.B) time.Duration {
 	}
 	return time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
 }
+
+// BenchmarkSmall measures the fixed cost of requests: database, key, one segment.
+func BenchmarkSmall(b *testing.B) {
+	f := newFixture(b)
+	f.createBucket(b)
+	f.encryptBucket(b, false)
+	f.put(b, "k", repeat(4096))
+	ctx := asRoot(b)
+	b.Run("PutObject", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f.put(b, "k", "small")
+		}
+	})
+	b.Run("GetObject", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			out, err := f.GetObject(ctx, &awss3.GetObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, out.Body); err != nil {
+				b.Fatal(err)
+			}
+			if err := out.Body.Close(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("HeadObject", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := f.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: aws.String(bucket), Key: aws.String("k")}); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
