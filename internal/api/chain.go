@@ -118,7 +118,9 @@ func (h *Handler) dispatch(w *recorder, r *http.Request, x *exchange) {
 	service, served := h.services[x.service]
 	switch {
 	case below && x.service == serviceOwn:
-		h.own.ServeHTTP(w, r)
+		ctx, cancel := untilDrained(r.Context())
+		defer cancel()
+		h.own.ServeHTTP(w, r.WithContext(ctx))
 		x.outcome = wire.Outcome{Operation: "own", Status: w.status}
 	case below:
 		x.outcome = h.refuse(w, r, x, cloister.Errorf("InvalidRequest", "Paths below %s must be signed for the service %q.", OwnPrefix, serviceOwn))

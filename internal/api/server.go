@@ -17,8 +17,28 @@ const (
 	maxHeaderBytes    = 64 << 10
 )
 
+type drainKey struct{}
+
+// untilDrained returns a context that also ends when the server begins to stop: event streams would otherwise
+// hold it up for all of grace.
+func untilDrained(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(ctx)
+	stopping, ok := ctx.Value(drainKey{}).(<-chan struct{})
+	if !ok {
+		return ctx, cancel
+	}
+	go func() {
+		select {
+		case <-stopping:
+			cancel()
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, cancel
+}
+
 // Serve answers requests on listener until ctx ends, then lets those in progress finish for up to grace and
-// closes what is left. It returns nil after a clean end. The listener does TLS itself (tls.NewListener).
+// closes what is left. The contexts of requests below OwnPrefix end at once. It returns nil after a clean end. The listener does TLS itself (tls.NewListener).
 func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log *slog.Logger, grace time.Duration) error {
 	// Requests live until the server closes, not until ctx ends: that is what grace is for.
 	base, cancel := context.WithCancel(context.WithoutCancel(ctx))
@@ -27,7 +47,7 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
 		// Handshakes that fail are the clients' business.
 		ErrorLog:    slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-		BaseContext: func(net.Listener) context.Context { return base },
+		BaseContext: func(net.Listener) context.Context { return context.WithValue(base, drainKey{}, ctx.Done()) },
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()

@@ -159,6 +159,35 @@ func TestGracefulShutdown(t *testing.T) {
 	}
 }
 
+// TestShutdownEndsStreams wants an event stream to end when the server begins to stop.
+func TestShutdownEndsStreams(t *testing.T) {
+	t.Parallel()
+	inside := make(chan struct{})
+	e := start(t, func(c *Config, _ *fakeS3) {
+		c.Own = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := http.NewResponseController(w).Flush(); err != nil {
+				t.Errorf("Flush = %v", err)
+			}
+			close(inside)
+			<-r.Context().Done()
+		})
+	})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.send(t, "cloister", rootKey, rootSecret, "GET", "/_cloister/events", "", nil)
+	}()
+	<-inside
+	begin := time.Now()
+	if err := e.stop(); err != nil {
+		t.Errorf("Serve = %v", err)
+	}
+	<-done
+	if took := time.Since(begin); took > 3*time.Second {
+		t.Errorf("the stream held the server up for %v", took)
+	}
+}
+
 func TestAdmin(t *testing.T) {
 	t.Parallel()
 	e := start(t, nil)

@@ -120,11 +120,25 @@ func TestStatuses(t *testing.T) {
 		service, code string
 		want          int
 	}{
-		{"bedrock", "ConflictException", 400}, {"bedrock", "ThrottlingException", 429}, {"bedrock", "ServiceQuotaExceededException", 400},
-		{"bedrock", "AccessDeniedException", 403}, {"bedrock", "InternalServerException", 500}, {"bedrock", "TooManyTagsException", 400},
-		{"kms", "NotFoundException", 400}, {"kms", "KMSInternalException", 500}, {"kms", "KMSInvalidStateException", 400}, {"kms", "ValidationException", 400},
-		{"iam", "NoSuchEntity", 404}, {"iam", "EntityAlreadyExists", 409}, {"iam", "DeleteConflict", 409}, {"iam", "AccessDenied", 403},
-		{"s3", "NoSuchBucket", 404}, {"s3", "BucketNotEmpty", 409}, {"s3", "InvalidRange", 416}, {"s3", "KMS.NotFoundException", 400}, {"s3", "PreconditionFailed", 412},
+		{"bedrock", "ConflictException", 400},
+		{"bedrock", "ThrottlingException", 429},
+		{"bedrock", "ServiceQuotaExceededException", 400},
+		{"bedrock", "AccessDeniedException", 403},
+		{"bedrock", "InternalServerException", 500},
+		{"bedrock", "TooManyTagsException", 400},
+		{"kms", "NotFoundException", 400},
+		{"kms", "KMSInternalException", 500},
+		{"kms", "KMSInvalidStateException", 400},
+		{"kms", "ValidationException", 400},
+		{"iam", "NoSuchEntity", 404},
+		{"iam", "EntityAlreadyExists", 409},
+		{"iam", "DeleteConflict", 409},
+		{"iam", "AccessDenied", 403},
+		{"s3", "NoSuchBucket", 404},
+		{"s3", "BucketNotEmpty", 409},
+		{"s3", "InvalidRange", 416},
+		{"s3", "KMS.NotFoundException", 400},
+		{"s3", "PreconditionFailed", 412},
 	} {
 		s := bindAll(t, tt.service, nil)
 		if f := s.failure(cloister.Errorf(tt.code, "x")); f.status != tt.want {

@@ -101,7 +101,8 @@ func (s *Service) Name() string { return s.model.name }
 // Operations lists the names of the bound operations in alphabetical order.
 func (s *Service) Operations() []string { return slices.Sorted(maps.Keys(s.ops)) }
 
-// Recognizes says that r is shaped like a request for this service: for requests that do not name one.
+// Recognizes says that r is shaped like a request for this service: for requests that do not name one. It
+// reads the body of query services, and of no others.
 func (s *Service) Recognizes(r *http.Request) bool {
 	m, err := s.resolve(r)
 	return err == nil && m.op != nil
