@@ -16,7 +16,7 @@ import (
 // present follows pointers and says whether there is a value to send. Unset members are left out: never
 // null, {} or "". An empty list that is not nil is sent: a service that means "none" says so.
 func present(v reflect.Value) (reflect.Value, bool) {
-	switch v.Kind() { //nolint:exhaustive // all other kinds hold a value always
+	switch v.Kind() {
 	case reflect.Pointer, reflect.Interface:
 		if v.IsNil() {
 			return v, false
