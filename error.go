@@ -62,8 +62,7 @@ func (e *Error) ErrorFault() smithy.ErrorFault {
 
 // Code returns the AWS error code of err, or "" if it has none. It understands errors of the SDK too.
 func Code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorCode()
 	}
 	return ""
@@ -71,8 +70,7 @@ func Code(err error) string {
 
 // Message returns the caller's text of err, or "" if err has no AWS error code.
 func Message(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		return api.ErrorMessage()
 	}
 	return ""

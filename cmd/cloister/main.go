@@ -31,8 +31,7 @@ func run() int {
 	if err == nil {
 		return 0
 	}
-	var exit *exitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exitError](err); ok {
 		if exit.message != "" {
 			fmt.Fprintln(os.Stderr, "cloister: "+exit.message)
 		}
@@ -69,6 +68,6 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(versionCommand())
 	root.AddCommand(engineCommand())
 	root.AddCommand(modelsCommand())
-	root.AddCommand(serveCommand(), envCommand(), doctorCommand(), jobsCommand(), operationsCommand())
+	root.AddCommand(serveCommand(), envCommand(), doctorCommand(), jobsCommand(), dataCommand(), operationsCommand())
 	return root
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -202,7 +203,7 @@ func keyError(keyID string, err error) error {
 // retireGrant ends the grant of a job or model. A grant that is gone, or whose key is, is no error.
 func (s *Service) retireGrant(ctx context.Context, region cloister.Region, keyARN, grantID string) {
 	if err := s.tryRetire(ctx, region, keyARN, grantID); err != nil {
-		s.Log.ErrorContext(ctx, "cannot retire a grant", "key", keyARN, "grant", grantID, "error", err)
+		s.Log.ErrorContext(ctx, "cannot retire a grant", slog.String("key", keyARN), slog.String("grant", grantID), slog.Any("error", err))
 	}
 }
 
@@ -221,7 +222,7 @@ func (s *Service) tryRetire(ctx context.Context, region cloister.Region, keyARN,
 // openKey opens a model's data key: through the grant with a customer's key, else with the service's own.
 func (s *Service) openKey(ctx context.Context, region cloister.Region, keyARN, modelARN string, wrapped []byte) ([]byte, error) {
 	in := &kms.DecryptInput{CiphertextBlob: wrapped, EncryptionContext: keyContext(modelARN)}
-	var keys DataKeys = s.Owned
+	keys := s.Owned
 	if keyARN != "" {
 		keys, in.KeyId = s.Keys, &keyARN
 	}

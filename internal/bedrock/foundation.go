@@ -3,6 +3,7 @@ package bedrock
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -23,7 +24,7 @@ func (s *Service) ListFoundationModels(ctx context.Context, in *awsbedrock.ListF
 	}
 	manifests, err := s.Bases.List()
 	if err != nil {
-		s.Log.WarnContext(ctx, "some base models cannot be read", "error", err)
+		s.Log.WarnContext(ctx, "some base models cannot be read", slog.Any("error", err))
 	}
 	installed := map[string]basemodel.Manifest{}
 	listed := map[string]basemodel.Manifest{}

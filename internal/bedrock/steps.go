@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -276,7 +277,7 @@ func (s *Service) failureMessage(ctx context.Context, job Job, err error) string
 	case errors.Is(err, runner.ErrInterrupted):
 		return fmt.Sprintf("Interrupted: the server stopped during each of the %d attempts at this job.", maxAttempts)
 	}
-	s.Log.ErrorContext(ctx, "job failed", "job", job.ID, "error", err)
+	s.Log.ErrorContext(ctx, "job failed", slog.String("job", job.ID), slog.Any("error", err))
 	return "Encountered an unexpected error when processing the request, please try again (the server's log has the cause, under job " + job.ID + ")"
 }
 

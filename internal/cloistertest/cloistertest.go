@@ -28,14 +28,13 @@ import (
 
 	"example.com/cloister"
 	"example.com/cloister/internal/basemodel"
+	bedrockservice "example.com/cloister/internal/bedrock"
 	"example.com/cloister/internal/engine"
 	"example.com/cloister/internal/engine/process"
 	"example.com/cloister/internal/executor"
 	"example.com/cloister/internal/executor/executortest"
 	"example.com/cloister/internal/iam"
 	"example.com/cloister/internal/server"
-
-	bedrockservice "example.com/cloister/internal/bedrock"
 )
 
 // Server is a running Cloister with clients of its root user.

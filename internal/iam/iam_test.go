@@ -18,10 +18,11 @@ import (
 	"example.com/cloister/internal/store"
 )
 
+const account cloister.AccountID = "123456789012"
+
 const (
-	account cloister.AccountID = "123456789012"
-	trust                      = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"bedrock.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
-	job                        = "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/amazon.titan-text-lite-v1:0:4k/abcdabcdabcd"
+	trust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"bedrock.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
+	job   = "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/amazon.titan-text-lite-v1:0:4k/abcdabcdabcd"
 )
 
 func setup(t *testing.T) (*iam.Service, context.Context) {

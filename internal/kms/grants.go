@@ -279,7 +279,7 @@ func (s *Service) grantToken(ctx context.Context, grant Grant) (string, error) {
 	return base64.RawURLEncoding.EncodeToString(blob), err
 }
 
-const tokenAAD = "cloister/kms/grant-token/v1"
+const tokenAAD = "cloister/kms/grant-token/v1" //nolint:gosec // a label, no secret
 
 func (s *Service) readToken(ctx context.Context, token string) (keyID, grantID string, err error) {
 	bad := cloister.Errorf("InvalidGrantTokenException", "The grant token is not valid.")

@@ -196,14 +196,14 @@ func (s *Service) change(ctx context.Context, id, action string, change func(*Ke
 }
 
 func (k Key) metadata() *types.KeyMetadata {
-	spec := types.CustomerMasterKeySpecSymmetricDefault
 	m := &types.KeyMetadata{
 		AWSAccountId: aws.String(string(k.Account)), KeyId: aws.String(k.ID), Arn: aws.String(k.ARN()),
 		CreationDate: aws.Time(k.Created), Enabled: k.State == Enabled, Description: aws.String(k.Description),
 		KeyUsage: types.KeyUsageTypeEncryptDecrypt, KeyState: types.KeyState(k.State), Origin: types.OriginTypeAwsKms,
-		KeyManager: types.KeyManagerTypeCustomer, KeySpec: types.KeySpecSymmetricDefault, CustomerMasterKeySpec: spec,
-		EncryptionAlgorithms: []types.EncryptionAlgorithmSpec{types.EncryptionAlgorithmSpecSymmetricDefault},
-		MultiRegion:          aws.Bool(false), CurrentKeyMaterialId: aws.String(k.MaterialID),
+		KeyManager: types.KeyManagerTypeCustomer, KeySpec: types.KeySpecSymmetricDefault,
+		CustomerMasterKeySpec: types.CustomerMasterKeySpecSymmetricDefault, //nolint:staticcheck // old clients read it
+		EncryptionAlgorithms:  []types.EncryptionAlgorithmSpec{types.EncryptionAlgorithmSpecSymmetricDefault},
+		MultiRegion:           aws.Bool(false), CurrentKeyMaterialId: aws.String(k.MaterialID),
 	}
 	if !k.Deletion.IsZero() {
 		m.DeletionDate = aws.Time(k.Deletion)

@@ -109,8 +109,7 @@ func Parse(kind Kind, text string) (*Document, error) {
 }
 
 func syntax(text string, err error) error {
-	var at *json.SyntaxError
-	if errors.As(err, &at) {
+	if at, ok := errors.AsType[*json.SyntaxError](err); ok {
 		line := 1 + strings.Count(text[:min(int(at.Offset), len(text))], "\n")
 		return fmt.Errorf("the policy is not valid JSON: %w (line %d, byte %d)", at, line, at.Offset)
 	}
@@ -178,7 +177,7 @@ func statement(kind Kind, raw json.RawMessage) (Statement, error) {
 		}
 	}
 	if effect != "Allow" && effect != "Deny" {
-		return Statement{}, errors.New(`Effect must be "Allow" or "Deny"`)
+		return Statement{}, errors.New(`the Effect must be "Allow" or "Deny"`)
 	}
 	s.Allow = effect == "Allow"
 	return s, s.check(kind)
@@ -187,13 +186,13 @@ func statement(kind Kind, raw json.RawMessage) (Statement, error) {
 // check applies the rules that differ between the kinds of policies.
 func (s Statement) check(kind Kind) error {
 	if s.Actions != nil && s.NotActions != nil {
-		return errors.New("Action and NotAction exclude each other")
+		return errors.New("it has both Action and NotAction")
 	}
 	if s.Resources != nil && s.NotResources != nil {
-		return errors.New("Resource and NotResource exclude each other")
+		return errors.New("it has both Resource and NotResource")
 	}
 	if s.Principal != nil && s.NotPrincipal != nil {
-		return errors.New("Principal and NotPrincipal exclude each other")
+		return errors.New("it has both Principal and NotPrincipal")
 	}
 	hasPrincipal := s.Principal != nil || s.NotPrincipal != nil
 	hasAction := s.Actions != nil || s.NotActions != nil
@@ -223,7 +222,7 @@ func (s Statement) check(kind Kind) error {
 		}
 	}
 	if s.NotPrincipal != nil && s.Allow {
-		return errors.New("NotPrincipal with Allow admits everybody else and is refused")
+		return errors.New("it has NotPrincipal with Allow, which admits everybody else and is refused")
 	}
 	return nil
 }

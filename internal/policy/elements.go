@@ -238,14 +238,15 @@ func scalars(raw json.RawMessage) ([]string, error) {
 	}
 	out := make([]string, len(items))
 	for i, item := range items {
-		switch item = bytes.TrimSpace(item); {
-		case item[0] == '"':
+		item = bytes.TrimSpace(item)
+		switch item[0] {
+		case '"':
 			s, err := text1(item)
 			if err != nil {
 				return nil, err
 			}
 			out[i] = s
-		case item[0] == '{' || item[0] == '[' || item[0] == 'n':
+		case '{', '[', 'n':
 			return nil, errors.New("must be a string, number or boolean, or a list of these")
 		default:
 			out[i] = strings.TrimSpace(string(item))

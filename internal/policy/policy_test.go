@@ -25,7 +25,7 @@ func TestParse(t *testing.T) {
 		{"single statement", allow, policy.Trust, ""},
 		{"placeholder principal", `{"Statement":{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::account-id:user/role"},"Action":"kms:*","Resource":"*"}}`, policy.Key, "invalid principal"},
 		{"lower-case element", `{"Statement":{"effect":"Allow"}}`, policy.Key, "not an element"},
-		{"unknown top element", `{"Statment":[]}`, policy.Key, "not an element"},
+		{"unknown top element", `{"Statements":[]}`, policy.Key, "not an element"},
 		{"duplicate element", `{"Version":"2012-10-17","Version":"2012-10-17","Statement":[]}`, policy.Key, "twice"},
 		{"no statement", `{"Version":"2012-10-17"}`, policy.Key, "no Statement"},
 		{"empty statement list", `{"Statement":[]}`, policy.Key, "empty"},
@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 		{"trust with resource", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"sts:AssumeRole","Resource":"*"}}`, policy.Trust, "Resource"},
 		{"identity with principal", allow, policy.Identity, "Principal"},
 		{"identity", `{"Statement":[{"Effect":"Allow","Action":["s3:*"],"Resource":"*"}]}`, policy.Identity, ""},
-		{"both actions", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"a:b","NotAction":"a:c"}}`, policy.Key, "exclude"},
+		{"both actions", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"a:b","NotAction":"a:c"}}`, policy.Key, "both"},
 		{"bad operator", `{"Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Condition":{"StringIs":{"a":"b"}}}}`, policy.Key, "StringIs"},
 		{"allow with not-principal", `{"Statement":{"Effect":"Allow","NotPrincipal":{"AWS":"*"},"Action":"kms:*"}}`, policy.Key, "NotPrincipal"},
 		{"key statement without action", `{"Statement":{"Effect":"Allow","Principal":"*"}}`, policy.Key, ""},
@@ -134,8 +134,16 @@ func TestGlob(t *testing.T) {
 		pattern, s string
 		want       bool
 	}{
-		{"*", "", true}, {"a*c", "abc", true}, {"a*c", "ac", true}, {"a*c", "abd", false}, {"?", "", false},
-		{"a?c", "abc", true}, {"**x", "aax", true}, {"*a*b*", "xxaxxbxx", true}, {"", "a", false}, {"a", "", false},
+		{"*", "", true},
+		{"a*c", "abc", true},
+		{"a*c", "ac", true},
+		{"a*c", "abd", false},
+		{"?", "", false},
+		{"a?c", "abc", true},
+		{"**x", "aax", true},
+		{"*a*b*", "xxaxxbxx", true},
+		{"", "a", false},
+		{"a", "", false},
 	} {
 		if got := policy.Glob(tt.pattern, tt.s); got != tt.want {
 			t.Errorf("Glob(%q, %q) = %v, want %v", tt.pattern, tt.s, got, tt.want)

@@ -49,7 +49,7 @@ func TestFile(t *testing.T) {
 			t.Fatalf("bit %d flipped: %v, want ErrUnwrap", bit, err)
 		}
 	}
-	for n := range len(blob) {
+	for n := range blob {
 		if _, err := again.Unwrap(t.Context(), blob[:n], []byte("purpose")); !errors.Is(err, rootseal.ErrUnwrap) {
 			t.Fatalf("cut to %d bytes: %v, want ErrUnwrap", n, err)
 		}

@@ -54,7 +54,7 @@ func becomeProcess() error {
 		return fmt.Errorf("descriptor limit: %w", err)
 	}
 	if plan.UserNamespace && plan.Pids > 0 {
-		if err := lowerLimit(unix.RLIMIT_NPROC, uint64(plan.Pids)); err != nil { //nolint:gosec // positive
+		if err := lowerLimit(unix.RLIMIT_NPROC, uint64(plan.Pids)); err != nil {
 			return fmt.Errorf("process limit: %w", err)
 		}
 	}

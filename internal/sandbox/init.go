@@ -34,7 +34,7 @@ func runInit() int {
 		in.answer(reply{Error: err.Error()}, nil)
 		return 1
 	}
-	in.answer(reply{Ready: true}, []int{int(scratch.Fd())}) //nolint:gosec // a descriptor
+	in.answer(reply{Ready: true}, []int{int(scratch.Fd())})
 	_ = scratch.Close()
 	go in.listen()
 	if in.config.SuperviseBytes > 0 {
@@ -109,7 +109,7 @@ func (in *initProcess) serve(p packet) {
 		var status unix.WaitStatus
 		var usage unix.Rusage
 		reaped, err := unix.Wait4(-1, &status, 0, &usage)
-		if err == unix.EINTR { //nolint:errorlint // a bare errno
+		if err == unix.EINTR {
 			continue
 		}
 		if err != nil { // ECHILD: nothing is left
@@ -154,7 +154,7 @@ func (in *initProcess) start(p packet) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return syscall.ForkExec("/proc/self/exe", []string{execStage}, &syscall.ProcAttr{
+	return syscall.ForkExec("/proc/self/exe", []string{execStage}, &syscall.ProcAttr{ //nolint:gosec // this program
 		Dir: dir, Env: []string{planVariable + "=" + string(plan)}, Files: fds, Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL},
 	})
 }

@@ -73,7 +73,7 @@ func descriptors(oob []byte) ([]*os.File, error) {
 			return nil, err
 		}
 		for _, fd := range fds {
-			files = append(files, os.NewFile(uintptr(fd), "received")) //nolint:gosec // a descriptor
+			files = append(files, os.NewFile(uintptr(fd), "received"))
 		}
 	}
 	return files, nil

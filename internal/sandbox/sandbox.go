@@ -131,7 +131,7 @@ func New(c Config, attach func(pid int) error) (_ *Sandbox, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: control socket: %w", err)
 	}
-	ours, theirs := os.NewFile(uintptr(fds[0]), "sandbox control"), os.NewFile(uintptr(fds[1]), "sandbox init") //nolint:gosec // descriptors
+	ours, theirs := os.NewFile(uintptr(fds[0]), "sandbox control"), os.NewFile(uintptr(fds[1]), "sandbox init")
 	defer func() { _ = theirs.Close() }()
 	s := &Sandbox{conn: ours, done: make(chan struct{})}
 	s.cmd = &exec.Cmd{
@@ -211,9 +211,9 @@ func (s *Sandbox) Run(p Process, stop <-chan struct{}) (Exit, error) {
 	for i, f := range p.Files {
 		switch {
 		case f != nil:
-			fds = append(fds, int(f.Fd())) //nolint:gosec // a descriptor
+			fds = append(fds, int(f.Fd()))
 		case i < 3:
-			fds = append(fds, int(null.Fd())) //nolint:gosec // a descriptor
+			fds = append(fds, int(null.Fd()))
 		}
 	}
 	if err := s.send(request{Process: &message{p.Argv, p.Env, p.Dir, p.Files[3] != nil}}, fds); err != nil {

@@ -104,7 +104,7 @@ func Default() Config {
 // unless required. Unknown keys are errors.
 func Load(path string, required bool, getenv func(string) (string, bool)) (Config, error) {
 	c := Default()
-	text, err := os.ReadFile(path) //nolint:gosec // the operator's own file
+	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist) && !required:
 	case err != nil:
@@ -143,7 +143,7 @@ func environment(v reflect.Value, prefix string, getenv func(string) (string, bo
 }
 
 func setText(v reflect.Value, text string) error {
-	if d, ok := v.Addr().Interface().(*Duration); ok {
+	if d, ok := reflect.TypeAssert[*Duration](v.Addr()); ok {
 		return d.UnmarshalText([]byte(text))
 	}
 	switch v.Kind() {
@@ -225,7 +225,8 @@ func (c Config) limits() executor.Limits {
 	}
 }
 
-func (c Config) threads() int {
+// Threads is the number of threads of a run of the engine.
+func (c Config) Threads() int {
 	if c.Engine.Threads > 0 {
 		return c.Engine.Threads
 	}

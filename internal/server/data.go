@@ -28,7 +28,7 @@ var ErrNotRunning = errors.New("no server runs on this data directory")
 
 // takeLock makes this process the only server of a data directory; the lock ends with the process.
 func takeLock(data string) (*os.File, error) {
-	file, err := os.OpenFile(filepath.Join(data, lockFile), os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // below the data directory
+	file, err := os.OpenFile(filepath.Join(data, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock data directory: %w", err)
 	}
@@ -61,7 +61,7 @@ func (e Endpoint) write(data string) error {
 
 // ReadEndpoint finds the server that runs on a data directory, or returns ErrNotRunning.
 func ReadEndpoint(data string) (Endpoint, error) {
-	text, err := os.ReadFile(filepath.Join(data, endpointFile)) //nolint:gosec // below the data directory
+	text, err := os.ReadFile(filepath.Join(data, endpointFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Endpoint{}, fmt.Errorf("%w (%s): start 'cloister serve', or name another with --data", ErrNotRunning, data)
 	}

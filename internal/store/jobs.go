@@ -37,10 +37,10 @@ type jobDoc struct {
 	OutputURI       string
 	HyperParameters map[string]string
 	Training        bedrock.Training
-	KeyARN          string     `json:",omitempty"`
-	GrantID         string     `json:",omitempty"`
-	RequestHash     string     `json:",omitempty"`
-	FailureMessage  string     `json:",omitempty"`
+	KeyARN          string `json:",omitempty"`
+	GrantID         string `json:",omitempty"`
+	RequestHash     string `json:",omitempty"`
+	FailureMessage  string `json:",omitempty"`
 	Modified        time.Time
 	Ended           *time.Time `json:",omitempty"`
 	TrainingLoss    *float64   `json:",omitempty"`
@@ -109,7 +109,7 @@ func (s *Bedrock) CreateJob(ctx context.Context, j bedrock.Job, tags, modelTags 
 		if err := setTags(ctx, tx, j.ModelARN, modelTags); err != nil {
 			return err
 		}
-		return s.event(ctx, tx, j.ID, "status", "", map[string]any{"status": j.Status})
+		return s.event(ctx, tx, j.ID, "status", map[string]any{"status": j.Status})
 	})
 }
 
@@ -163,7 +163,7 @@ func (s *Bedrock) JobByID(ctx context.Context, id string) (bedrock.Job, error) {
 }
 
 func (s *Bedrock) job(ctx context.Context, where string, args ...any) (bedrock.Job, error) {
-	job, err := scanJob(s.db.reader.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE `+where, args...)) //nolint:gosec // where is ours
+	job, err := scanJob(s.db.reader.QueryRowContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE `+where, args...))
 	if err != nil {
 		return bedrock.Job{}, missing(err, bedrock.ErrNotFound)
 	}
@@ -251,7 +251,7 @@ func (s *Bedrock) update(ctx context.Context, tx *sql.Tx, id string, change func
 		return err
 	}
 	if job.Status != before {
-		return s.event(ctx, tx, id, "status", "", map[string]any{"status": job.Status})
+		return s.event(ctx, tx, id, "status", map[string]any{"status": job.Status})
 	}
 	return nil
 }
@@ -274,7 +274,7 @@ func (s *Bedrock) StopQueued(ctx context.Context, id string, now time.Time) (boo
 		}); err != nil {
 			return err
 		}
-		return s.event(ctx, tx, id, "done", "", map[string]any{"status": bedrock.Stopped})
+		return s.event(ctx, tx, id, "done", map[string]any{"status": bedrock.Stopped})
 	})
 	return stopped, err
 }
@@ -296,6 +296,6 @@ func (s *Bedrock) FinishJob(ctx context.Context, id string, change func(*bedrock
 		if err := tx.QueryRowContext(ctx, `SELECT status FROM jobs WHERE id = $1`, id).Scan(&status); err != nil {
 			return err
 		}
-		return s.event(ctx, tx, id, "done", "", map[string]any{"status": status})
+		return s.event(ctx, tx, id, "done", map[string]any{"status": status})
 	})
 }

@@ -102,8 +102,8 @@ func (s *Bedrock) Append(ctx context.Context, id, owner string, e runner.Event) 
 }
 
 // event adds an entry to a job's event stream.
-func (s *Bedrock) event(ctx context.Context, tx *sql.Tx, id, kind, sub string, data any) error {
-	return s.eventAt(ctx, tx, id, kind, sub, s.now(), data)
+func (s *Bedrock) event(ctx context.Context, tx *sql.Tx, id, kind string, data any) error {
+	return s.eventAt(ctx, tx, id, kind, "", s.now(), data)
 }
 
 func (s *Bedrock) eventAt(ctx context.Context, tx *sql.Tx, id, kind, sub string, at time.Time, data any) error {
@@ -135,8 +135,8 @@ func (s *Bedrock) StepLogs(ctx context.Context, ids []string) (map[string][]runn
 		id    string
 		event runner.Event
 	}
-	rows, err := s.db.reader.QueryContext(ctx, `SELECT job_id, at, data FROM job_events WHERE type = 'step' AND job_id IN (`+
-		strings.Join(marks, ", ")+`) ORDER BY job_id, seq`, args...) //nolint:gosec // only placeholders are put in
+	rows, err := s.db.reader.QueryContext(ctx, `SELECT job_id, at, data FROM job_events WHERE type = 'step' AND job_id IN (`+ //nolint:gosec // only placeholders are put in
+		strings.Join(marks, ", ")+`) ORDER BY job_id, seq`, args...)
 	lines, err := collect(rows, err, func(row scanner) (line, error) {
 		var l line
 		var at int64

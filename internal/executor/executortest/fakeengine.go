@@ -144,14 +144,14 @@ func (f *fake) train(s *engine.Train) int {
 // finish leaves weights that depend on data and seed, as the real engine's do.
 func (f *fake) finish(s *engine.Train, data []byte, steps int64) int {
 	out := real(s.Output)
-	if err := os.MkdirAll(out, 0o755); err != nil { //nolint:gosec // the sandbox's own folder
+	if err := os.MkdirAll(out, 0o755); err != nil {
 		return f.fail(engine.ReasonInternal, "cannot write", "", 0)
 	}
 	weights := FakeWeights(data, s.Seed)
 	files := map[string][]byte{"model.safetensors": weights, "config.json": []byte("{}\n")}
 	sizes := map[string]int64{}
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(out, name), text, 0o644); err != nil { //nolint:gosec // as the real engine
+		if err := os.WriteFile(filepath.Join(out, name), text, 0o644); err != nil {
 			return f.fail(engine.ReasonInternal, "cannot write", "", 0)
 		}
 		sizes[name] = int64(len(text))
@@ -182,7 +182,7 @@ func (f *fake) evaluate(s *engine.Evaluate) int {
 	measured := &engine.Measured{Loss: 1 / float64(len(model)), LabelTokens: 1}
 	if s.PromptsFile != "" {
 		prompts, err := os.ReadFile(real(s.PromptsFile))
-		if err != nil || os.MkdirAll(filepath.Dir(real(s.Output)), 0o755) != nil { //nolint:gosec // the sandbox's own folder
+		if err != nil || os.MkdirAll(filepath.Dir(real(s.Output)), 0o755) != nil {
 			return f.fail(engine.ReasonInternal, "no prompts", "", 0)
 		}
 		var answers bytes.Buffer
@@ -190,7 +190,7 @@ func (f *fake) evaluate(s *engine.Evaluate) int {
 			fmt.Fprintf(&answers, `{"index":%d,"text":"%x","tokens":1,"ended":true}`+"\n", i, sha256.Sum256(model))
 			measured.Prompts++
 		}
-		if err := os.WriteFile(real(s.Output), answers.Bytes(), 0o644); err != nil { //nolint:gosec // as the real engine
+		if err := os.WriteFile(real(s.Output), answers.Bytes(), 0o644); err != nil {
 			return f.fail(engine.ReasonInternal, "cannot write", "", 0)
 		}
 	}

@@ -76,7 +76,7 @@ type hostBox struct {
 func (b *hostBox) Scratch() *os.Root { return b.root }
 
 func (b *hostBox) Run(ctx context.Context, p executor.Process) (executor.Exit, error) {
-	cmd := exec.Command(p.Argv[0], p.Argv[1:]...) //nolint:gosec,noctx // the test's own program; killed as a group below
+	cmd := exec.Command(p.Argv[0], p.Argv[1:]...)
 	cmd.Env = append(p.Env, ScratchVariable+"="+b.dir)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = b.dir, p.Stdout, p.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -163,7 +163,7 @@ func testMounts(t *testing.T, e executor.Executor) {
 		t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(dir+"/file", []byte("base"), 0o644)); err != nil { //nolint:gosec // the job reads it
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(dir+"/file", []byte("base"), 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	box := create(t, e, func(s *executor.Spec) { s.Mounts = []executor.Mount{{Source: dir, Target: "/base"}} })

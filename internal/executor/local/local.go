@@ -276,7 +276,7 @@ func (b *box) killed() int64 {
 // full reports whether the scratch has no room left.
 func (b *box) full() bool {
 	var st unix.Statfs_t
-	return unix.Fstatfs(int(b.inner.Scratch().Fd()), &st) == nil && st.Bavail < 16 //nolint:gosec // a descriptor
+	return unix.Fstatfs(int(b.inner.Scratch().Fd()), &st) == nil && st.Bavail < 16
 }
 
 // Destroy implements executor.Sandbox.
