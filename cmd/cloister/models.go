@@ -23,7 +23,7 @@ func modelsCommand() *cobra.Command {
 			return usageErrorf("choose a command: %s --help", c.CommandPath())
 		},
 	}
-	c.AddCommand(modelsAddCommand(), modelsListCommand(), modelsShowCommand(), modelsVerifyCommand(), modelsCompareCommand())
+	c.AddCommand(modelsAddCommand(), modelsListCommand(), modelsShowCommand(), modelsVerifyCommand(), modelsCompareCommand(), modelsProveCommand())
 	return c
 }
 

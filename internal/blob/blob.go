@@ -219,3 +219,7 @@ func notFound(err error) error {
 	}
 	return err
 }
+
+// OpenReader returns a Store for reading beside the process that the directory belongs to. It prepares and
+// sweeps nothing.
+func OpenReader(fsys FileSystem) *Store { return &Store{fs: fsys} }
