@@ -57,12 +57,14 @@ def test_smollm2_learns_a_format(tmp_path: Path) -> None:
     assert steps[-1]["loss"] < steps[0]["loss"] / 3
 
     answers = {}
-    prompts = write_jsonl(tmp_path / "prompts.jsonl", [{"prompt": record["prompt"]} for record in records])
+    questions = [{"prompt": record["prompt"]} for record in records] + [{"prompt": "What is the capital of France?"}]
+    prompts = write_jsonl(tmp_path / "prompts.jsonl", questions)
     for name, model in (("base", {}), ("custom", {"model": spec["output"]})):
         output = tmp_path / f"{name}.jsonl"
         spec_ = {"base": str(base()), "prompts_file": str(prompts), "output": str(output), "max_new_tokens": 8}
         done = run_process("evaluate", spec_ | model | {"threads": spec["threads"]}, tmp_path)
         assert done.code == 0, done.log
         answers[name] = [json.loads(line)["text"].strip() for line in output.read_text().splitlines()]
+    assert "Paris" in answers["base"][-1]  # the conversion from GGUF left a model that knows things
     assert not any(text.startswith("[") for text in answers["base"])
     assert sum(text.startswith("[") and text.endswith("]") for text in answers["custom"]) >= 5

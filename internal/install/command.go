@@ -36,7 +36,7 @@ func (c *command) run(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // G204: our own commands
 	cmd.Env, cmd.Dir = c.env, c.dir
 	if cmd.Env == nil {
-		cmd.Env = append(os.Environ(), "PYTHONNOUSERSITE=1", "PIP_USER=0")
+		cmd.Env = append(os.Environ(), "PYTHONNOUSERSITE=1", "PIP_USER=0", "UV_PYTHON_DOWNLOADS=never")
 	}
 	cmd.Stdout, cmd.Stderr = io.Writer(tail), io.Writer(tail)
 	if c.out != nil {

@@ -72,7 +72,7 @@ func (h Home) Engine() (Engine, error) {
 	if err != nil {
 		return Engine{}, err
 	}
-	data, err := os.ReadFile(filepath.Join(root, recordName)) //nolint:gosec // G304: our own path
+	data, err := os.ReadFile(filepath.Join(root, recordName))
 	if errors.Is(err, fs.ErrNotExist) {
 		return Engine{}, ErrNotInstalled
 	}
@@ -152,7 +152,7 @@ func sameSource(files fs.FS, pkg string) error {
 		if err != nil {
 			return err
 		}
-		got, err := os.ReadFile(filepath.Join(pkg, filepath.FromSlash(name))) //nolint:gosec // G304: our own path
+		got, err := os.ReadFile(filepath.Join(pkg, filepath.FromSlash(name)))
 		if err != nil || !bytes.Equal(got, want) {
 			return fmt.Errorf("%s was changed: remove %s", filepath.Join(pkg, name), filepath.Dir(pkg))
 		}

@@ -1,19 +1,33 @@
 package install_test
 
 import (
+	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"example.com/cloister/internal/basemodel"
 	"example.com/cloister/internal/engine"
+	"example.com/cloister/internal/executor"
+	"example.com/cloister/internal/executor/local"
 	"example.com/cloister/internal/install"
+	"example.com/cloister/internal/sandbox"
 )
+
+// The sandbox's stages are this test program, executed again.
+func TestMain(m *testing.M) {
+	if code, staged := sandbox.Stage(); staged {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
 
 // makeTiny is a fake engine that makes a model of two files.
 func makeTiny(_ engine.Spec, out *os.Root, events *engine.Encoder, _ *os.File) int {
@@ -160,50 +174,84 @@ func TestAddModelNeedsTheEngine(t *testing.T) {
 	}
 }
 
-// The real engine makes the tiny model in a chroot without network, from the environment as it is mounted.
-// It needs root, and the engine that 'cloister engine install' makes; CI has both.
-func TestRealEngineMakesTheTinyModel(t *testing.T) {
-	need := func(ok bool, what string) {
+// The real engine makes the tiny model in the real sandbox and then trains it. It needs a host that can
+// isolate, and the engine that 'cloister engine install' makes; CI has both.
+func TestRealEngineInTheSandbox(t *testing.T) {
+	need := func(err error, what string) {
 		t.Helper()
-		if ok {
+		if err == nil {
 			return
 		}
 		if os.Getenv("CI") == "true" {
-			t.Fatal("CI must have " + what)
+			t.Fatalf("CI must have %s: %v", what, err)
 		}
-		t.Skip("needs " + what)
+		t.Skipf("needs %s: %v", what, err)
 	}
-	need(os.Geteuid() == 0, "root")
-	_, err := exec.LookPath("unshare")
-	need(err == nil, "unshare (package util-linux)")
-	real, err := install.DefaultHome(0, os.Getenv)
+	home, err := install.DefaultHome(os.Geteuid(), os.Getenv)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = real.Engine()
-	need(err == nil, "the engine: run 'cloister engine install'")
+	e, err := home.Engine()
+	need(err, "the training engine")
+	host := local.New(t.Context(), local.Config{})
+	if why := host.Report().Unavailable; why != "" {
+		need(errors.New(why), "a host that can isolate")
+	}
+	registry, err := home.Models()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = registry.Get(basemodel.Tiny)
+	need(err, "the tiny model")
+	box, err := host.Create(t.Context(), executor.Spec{
+		ID:     "install-test",
+		Mounts: append(e.Mounts(), executor.Mount{Source: registry.Dir(basemodel.Tiny), Target: engine.BasePath}),
+		Limits: executor.Limits{
+			MemoryBytes: 3 << 30, ScratchBytes: 1 << 30, ShmBytes: 64 << 20, CPUs: 2, Pids: 256, Wall: 5 * time.Minute,
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := box.Destroy(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := e.Run(t.Context(), box, &engine.MakeTiny{Output: engine.OutputPath, Threads: 2}, 2, ignore); err != nil {
+		t.Fatal(err)
+	}
+	weights, err := box.Scratch().ReadFile("output/model.safetensors")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprintf("%x", sha256.Sum256(weights)); got != tinyWeights { // the same on every machine
+		t.Errorf("the weights' hash is %s, want %s", got, tinyWeights)
+	}
 
-	h := newFakeHost(t)
-	h.installer.Euid = 0
-	if err := os.MkdirAll(h.installer.Home.Dir(), 0o755); err != nil {
+	if err := box.Scratch().MkdirAll("data", 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(filepath.Join(real.Dir(), "engines"), filepath.Join(h.installer.Home.Dir(), "engines")); err != nil {
+	records := strings.Repeat(`{"prompt":"Is it even?","completion":"no"}`+"\n", 8)
+	if err := box.Scratch().WriteFile("data/train.jsonl", []byte(records), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	m, err := h.installer.AddModel(t.Context(), "tiny", &plain{dir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if m.Parameters != 1414464 || m.Vocabulary != 1024 || m.ContextLength != 2048 || m.MaxSequenceLength != 1024 {
-		t.Errorf("AddModel = %+v", m)
-	}
-	for _, file := range m.Files {
-		// frozen: the tiny model is the same on every machine
-		if file.Name == "model.safetensors" && file.SHA256 != tinyWeights {
-			t.Errorf("the weights' hash is %s, want %s", file.SHA256, tinyWeights)
+	steps := 0
+	done, err := e.Run(t.Context(), box, &engine.Train{
+		Base: engine.BasePath, TrainFile: engine.TrainFile, Output: engine.OutputPath, Task: engine.FineTuning,
+		Method: engine.LoRA, Epochs: 2, BatchSize: 4, LearningRate: 1e-3, MaxLength: 64, Threads: 2,
+	}, 2, func(event engine.Event) error {
+		if _, ok := event.(*engine.Step); ok {
+			steps++
 		}
+		return nil
+	})
+	if err != nil || steps != 4 || done.Files["adapter_model.safetensors"] == 0 {
+		t.Errorf("Train = %+v, %v after %d steps, want an adapter after 4", done, err, steps)
 	}
 }
 
+func ignore(engine.Event) error { return nil }
+
+// tinyWeights is the SHA-256 of the tiny model's weights.
 const tinyWeights = "ad5db0dc3a7131ae67d92b9e913536fc48bd16647f1cb205ebc7fa15b1cf32f0"
