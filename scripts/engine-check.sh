@@ -18,9 +18,13 @@ if [ ! -e "$dev/ready" ]; then
 fi
 cd engine
 export PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE
-"$dev/bin/ruff" check --config pyproject.toml . ../demo
-"$dev/bin/ruff" format --config pyproject.toml --check . ../demo
+data="../demo/prepare.py ../demo/test_prepare.py"
+export RUFF_CACHE_DIR="$dev/ruff"
+# shellcheck disable=SC2086 # two names
+"$dev/bin/ruff" check --config pyproject.toml . $data
+# shellcheck disable=SC2086
+"$dev/bin/ruff" format --config pyproject.toml --check . $data
 "$dev/bin/mypy" --cache-dir "$dev/mypy"
 "$dev/bin/mypy" --cache-dir "$dev/mypy" ../demo/prepare.py
-"$dev/bin/python" -m pytest -o cache_dir="$dev/pytest" ../demo
+"$dev/bin/python" -m pytest -o cache_dir="$dev/pytest" ../demo/test_prepare.py
 exec "$dev/bin/python" -m pytest -o cache_dir="$dev/pytest" "$@"

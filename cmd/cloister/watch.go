@@ -109,7 +109,7 @@ func stream(ctx context.Context, cl *client, job, last string, on func(streamEve
 }
 
 // display shows events to people: on a terminal a line that is drawn anew, elsewhere a line an event, of
-// training steps at most one a second.
+// training steps one every five seconds.
 type display struct {
 	out      io.Writer
 	terminal bool
@@ -184,6 +184,9 @@ func (d *display) progress(data []byte) error {
 	return nil
 }
 
+// plainEvery is how often a training step is told off a terminal.
+const plainEvery = 5 * time.Second
+
 const barWidth = 24
 
 func (d *display) step(e *engine.Step) error {
@@ -191,7 +194,7 @@ func (d *display) step(e *engine.Step) error {
 	left := time.Duration(e.ETASeconds * float64(time.Second)).Round(time.Second)
 	text := fmt.Sprintf("%d/%d  loss %.4f  %.0f tokens/s  ETA %v", done, e.MaxSteps, e.Loss, e.TokensPerSecond, left)
 	if !d.terminal {
-		if now := d.now(); done < e.MaxSteps && now.Sub(d.last) < time.Second {
+		if now := d.now(); done < e.MaxSteps && now.Sub(d.last) < plainEvery {
 			return nil
 		} else {
 			d.last = now

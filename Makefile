@@ -1,0 +1,57 @@
+# Cloister: see README.md and CONTRIBUTING.md.
+SHELL := /bin/bash
+GO ?= go
+LINT_VERSION := v2.15.0
+# Machines without a version of a tool get exactly this one.
+LINT := $(shell $(GO) env GOPATH)/bin/golangci-lint
+FUZZTIME ?= 60s
+
+.PHONY: help
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/cloister, one static binary
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$$(git describe --always --dirty 2>/dev/null || echo devel)" -o bin/cloister ./cmd/cloister
+
+.PHONY: setup
+setup: ## install what is missing: packages, the engine, base models, the aws CLI and boto3
+	@scripts/setup.sh >/dev/null
+
+.PHONY: demo
+demo: ## the main job on real data with the stock clients (KEEP=1 leaves the server running)
+	@clients=$$(scripts/setup.sh) && demo/demo.sh "$$clients"
+
+.PHONY: test
+test: ## every test but test-long, test-vm and bench-*
+	@scripts/test.sh
+
+.PHONY: lint
+lint: $(LINT) ## the linters of Go, shell and Python
+	$(LINT) run ./...
+	$(LINT) fmt --diff ./...
+
+$(LINT):
+	$(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+
+.PHONY: fmt
+fmt: $(LINT) ## format the Go code
+	$(LINT) fmt ./...
+
+.PHONY: race
+race: ## the race detector over runner, store, api and s3
+	$(GO) test -race ./internal/runner ./internal/store ./internal/api ./internal/s3
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (60s)
+	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: test-long
+test-long: ## fuzzing for minutes, 100 kill rounds, the demo
+	@scripts/fuzz.sh $(FUZZTIME)
+	CLOISTER_KILL_ROUNDS=100 $(GO) test -count=1 -run Kill -timeout 60m ./internal/server
+	$(MAKE) demo
+
+.PHONY: vuln
+vuln: ## known vulnerabilities of what is linked (needs the network)
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...
