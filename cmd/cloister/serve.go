@@ -124,7 +124,7 @@ func serve(c *cobra.Command, data string, config server.Config) error {
 	ctx := c.Context()
 	executor := local.New(ctx, local.Config{AllowSwap: config.Sandbox.AllowSwap, Log: log})
 	s, err := server.Open(ctx, server.Options{
-		Data: data, Config: config, Bases: bases, Engine: server.InstalledEngine{Home: home, Count: config.Threads()}, Executor: executor,
+		Data: data, Config: config, Bases: server.NewVerifiedBases(bases), Engine: server.InstalledEngine{Home: home, Count: config.Threads()}, Executor: executor,
 		Log: log, Now: time.Now,
 	})
 	if err != nil {

@@ -59,11 +59,13 @@ type Service struct {
 	Config
 	runner *runner.Runner[*run]
 	bell   bell
+	// comparisons holds a place for every comparison that runs.
+	comparisons chan struct{}
 }
 
 // New makes a Service. Jobs run while Run does.
 func New(c Config) *Service {
-	s := &Service{Config: c}
+	s := &Service{Config: c, comparisons: make(chan struct{}, c.Concurrent)}
 	s.runner = runner.New(runner.Config[*run]{
 		Store: c.Store, Steps: steps(), Open: s.open, Finish: s.finish, Owner: c.Owner, Concurrent: c.Concurrent,
 		MaxAttempts: maxAttempts, Log: c.Log, Now: c.Now,

@@ -59,6 +59,12 @@ func (s *Service) Compare(ctx context.Context, identifier string, c Comparison) 
 	if err := c.check(); err != nil {
 		return Compared{}, err
 	}
+	select {
+	case s.comparisons <- struct{}{}:
+		defer func() { <-s.comparisons }()
+	default:
+		return Compared{}, cloister.Errorf("ThrottlingException", "A comparison runs already: try again when it has ended.").WithStatus(429)
+	}
 	key, err := s.callerKey(ctx, model)
 	if err != nil {
 		return Compared{}, err

@@ -114,9 +114,10 @@ func (s *Bedrock) Models(ctx context.Context, q bedrock.JobQuery) ([]bedrock.Mod
 	return collect(rows, err, scanModel)
 }
 
-// BeginDelete implements bedrock.Store.
+// BeginDelete implements bedrock.Store. The key's row is overwritten (secure_delete), and the write-ahead log,
+// which still has its old page, is emptied.
 func (s *Bedrock) BeginDelete(ctx context.Context, arn string) error {
-	return s.db.write(ctx, func(tx *sql.Tx) error {
+	err := s.db.write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE custom_models SET deleting = 1, wrapped_key = NULL WHERE arn = $1 AND deleting = 0`, arn)
 		if err := changed(res, err, bedrock.ErrNotFound); err != nil {
 			return err
@@ -124,6 +125,11 @@ func (s *Bedrock) BeginDelete(ctx context.Context, arn string) error {
 		_, err = tx.ExecContext(ctx, `UPDATE jobs SET wrapped_key = NULL WHERE model_arn = $1`, arn)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	_, err = s.db.writer.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
+	return err
 }
 
 // FinishDelete implements bedrock.Store.
