@@ -75,7 +75,13 @@ def run_process(
             stdout=log,
             stderr=log,
             cwd=work,
-            env={"PYTHONPATH": str(ENGINE), "PATH": os.environ["PATH"], "HOME": str(work), "TMPDIR": str(work)},
+            env={
+                "PYTHONPATH": str(ENGINE),
+                "PYTHONDONTWRITEBYTECODE": "1",
+                "PATH": os.environ["PATH"],
+                "HOME": str(work),
+                "TMPDIR": str(work),
+            },
         )
         theirs.close()
         seen = []

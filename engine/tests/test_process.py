@@ -129,7 +129,7 @@ def test_a_broken_specification(tmp_path: Path) -> None:
 def engine(*args: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "cloister_engine", *args],
-        env={"PYTHONPATH": str(ENGINE)},
+        env={"PYTHONPATH": str(ENGINE), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
