@@ -8,7 +8,7 @@ FUZZTIME ?= 60s
 
 .PHONY: help
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/cloister, one static binary
@@ -55,3 +55,10 @@ test-long: ## fuzzing for minutes, 100 kill rounds, the demo
 .PHONY: vuln
 vuln: ## known vulnerabilities of what is linked (needs the network)
 	$(GO) run golang.org/x/vuln/cmd/govulncheck@latest ./...
+
+# Benchmarks print figures against their bounds and exit 1 when one is missed; BENCHFLAGS=-report-only only prints.
+BENCHFLAGS ?=
+
+.PHONY: bench-start
+bench-start: build ## start to ready, first and later, and idle memory
+	$(GO) run ./bench/start $(BENCHFLAGS)
