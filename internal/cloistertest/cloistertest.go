@@ -2,7 +2,7 @@
 // random port, with an executor that isolates nothing and a fake engine in Go in place of the training
 // engine. Only tests import it.
 //
-// A test package that uses it calls executortest.FakeEngine first in its TestMain.
+// A test package that uses it calls Processes first in its TestMain.
 package cloistertest
 
 import (
@@ -64,6 +64,8 @@ type Options struct {
 	Log io.Writer
 	// Now is the clock; nil is the real one.
 	Now func() time.Time
+	// Seams stand between the server's parts.
+	Seams server.Seams
 }
 
 // Start runs a server until the test ends or Stop is called.
@@ -87,6 +89,7 @@ func Start(t testing.TB, o Options) *Server {
 	running, err := server.Open(t.Context(), server.Options{
 		Data: s.Data, Config: config, Bases: Bases(t), Engine: FakeEngine{}, Executor: s.Host,
 		Log: slog.New(slog.NewTextHandler(o.Log, &slog.HandlerOptions{Level: slog.LevelDebug})), Now: o.Now,
+		Seams: o.Seams,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -103,11 +106,18 @@ func Start(t testing.TB, o Options) *Server {
 	}
 	t.Cleanup(func() { s.stop() })
 	s.Endpoint = running.Endpoint()
+	s.attach(t, config)
+	return s
+}
+
+// attach reads the root's access key and makes clients.
+func (s *Server) attach(t testing.TB, config server.Config) {
+	t.Helper()
+	var err error
 	if s.Credential, err = server.ReadRootCredential(t.Context(), s.Data, cloister.AccountID(config.Account)); err != nil {
 		t.Fatal(err)
 	}
 	s.clients(t)
-	return s
 }
 
 // Stop stops the server and waits for its end.
@@ -137,6 +147,12 @@ func (s *Server) clients(t testing.TB) {
 // Bases is a registry with one model, whose weights nobody reads, under the ids of both known models.
 func Bases(t testing.TB) *basemodel.Registry {
 	t.Helper()
+	return BasesAt(t, filepath.Join(t.TempDir(), "models"))
+}
+
+// BasesAt makes such a registry in a folder.
+func BasesAt(t testing.TB, dir string) *basemodel.Registry {
+	t.Helper()
 	from := t.TempDir()
 	for name, text := range map[string]string{"config.json": "{}", "model.safetensors": "weights"} {
 		if err := os.WriteFile(filepath.Join(from, name), []byte(text), 0o600); err != nil {
@@ -148,7 +164,7 @@ func Bases(t testing.TB) *basemodel.Registry {
 		t.Fatal(err)
 	}
 	defer func() { _ = root.Close() }()
-	registry, err := basemodel.Open(filepath.Join(t.TempDir(), "models"))
+	registry, err := basemodel.Open(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

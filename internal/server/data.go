@@ -26,6 +26,28 @@ const (
 // ErrNotRunning says that no server runs on a data directory.
 var ErrNotRunning = errors.New("no server runs on this data directory")
 
+// A command that looks whether a server runs (ReadEndpoint) holds the lock for an instant: a server that
+// starts just then tries again.
+const (
+	lockTries = 10
+	lockPause = 20 * time.Millisecond
+)
+
+// becomeOnly is takeLock with patience for commands that look.
+func becomeOnly(ctx context.Context, data string) (file *os.File, err error) {
+	for range lockTries {
+		if file, err = takeLock(data); err == nil {
+			return file, nil
+		}
+		select {
+		case <-time.After(lockPause):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+	return nil, err
+}
+
 // takeLock makes this process the only server of a data directory; the lock ends with the process.
 func takeLock(data string) (*os.File, error) {
 	file, err := os.OpenFile(filepath.Join(data, lockFile), os.O_RDWR|os.O_CREATE, 0o600)

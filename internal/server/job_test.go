@@ -18,7 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	executortest.FakeEngine()
+	cloistertest.Processes()
 	os.Exit(m.Run())
 }
 

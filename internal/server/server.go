@@ -46,6 +46,15 @@ type Options struct {
 	Executor executor.Executor
 	Log      *slog.Logger
 	Now      func() time.Time
+	// Seams are for tests; the zero value changes nothing.
+	Seams Seams
+}
+
+// Seams let tests stand between the parts of a server: kill it at a point of a job's log, or watch what its
+// services ask. A nil function changes nothing.
+type Seams struct {
+	Store func(bedrock.Store) bedrock.Store
+	Auth  func(cloister.Authorizer) cloister.Authorizer
 }
 
 // Server is a Cloister that is ready to serve.
@@ -57,6 +66,7 @@ type Server struct {
 	iam      *iam.Service
 	kms      *kms.Service
 	bedrock  *bedrock.Service
+	services api.Services
 	handler  *api.Handler
 	registry *prometheus.Registry
 	blobDirs []*blob.Directory
@@ -87,7 +97,7 @@ func Open(ctx context.Context, o Options) (s *Server, err error) {
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
-	if s.lock, err = takeLock(o.Data); err != nil {
+	if s.lock, err = becomeOnly(ctx, o.Data); err != nil {
 		return nil, err
 	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -130,7 +140,15 @@ func (s *Server) wire(ctx context.Context) error {
 	if _, err := s.iam.RootCredential(ctx); err != nil {
 		return err
 	}
-	s.kms = kms.New(kms.Config{Account: account, Store: s.db.KMS(), Auth: s.iam, Seal: seal, Now: o.Now})
+	var auth cloister.Authorizer = s.iam
+	if o.Seams.Auth != nil {
+		auth = o.Seams.Auth(auth)
+	}
+	var jobs bedrock.Store = s.db.Bedrock(o.Now)
+	if o.Seams.Store != nil {
+		jobs = o.Seams.Store(jobs)
+	}
+	s.kms = kms.New(kms.Config{Account: account, Store: s.db.KMS(), Auth: auth, Seal: seal, Now: o.Now})
 	objects, err := s.blobs(ctx, "objects")
 	if err != nil {
 		return err
@@ -140,11 +158,11 @@ func (s *Server) wire(ctx context.Context) error {
 		return err
 	}
 	buckets := s3.New(s3.Config{
-		Account: account, Store: s.db.S3(), Blobs: objects, Keys: s.kms, Owned: kms.NewOwned(seal, "s3"), Auth: s.iam, Log: o.Log,
+		Account: account, Store: s.db.S3(), Blobs: objects, Keys: s.kms, Owned: kms.NewOwned(seal, "s3"), Auth: auth, Log: o.Log,
 		Now: o.Now, Rand: rand.Reader,
 	})
 	s.bedrock = bedrock.New(bedrock.Config{
-		Account: account, Store: s.db.Bedrock(o.Now), Auth: s.iam, Objects: buckets, Keys: s.kms, Owned: kms.NewOwned(seal, "bedrock"),
+		Account: account, Store: jobs, Auth: auth, Objects: buckets, Keys: s.kms, Owned: kms.NewOwned(seal, "bedrock"),
 		Roles: s.iam, Bases: o.Bases, Aliases: o.Config.aliases(), Blobs: artifacts, Executor: o.Executor, Engine: o.Engine,
 		Limits: o.Config.limits(), Concurrent: o.Config.Jobs.Concurrent, Queue: o.Config.Jobs.Queue,
 		Owner: fmt.Sprintf("%d-%s", os.Getpid(), rand.Text()), Log: o.Log, Now: o.Now,
@@ -160,8 +178,9 @@ func (s *Server) wire(ctx context.Context) error {
 	if err := s.bedrock.Recover(ctx); err != nil {
 		return err
 	}
+	s.services = api.Services{Bedrock: s.bedrock, KMS: s.kms, IAM: s.iam, STS: s.iam, S3: buckets}
 	s.handler, err = api.New(api.Config{
-		Services:    api.Services{Bedrock: s.bedrock, KMS: s.kms, IAM: s.iam, STS: s.iam, S3: buckets},
+		Services:    s.services,
 		Credentials: s.iam, Own: own(s.bedrock), Log: o.Log, Now: o.Now, Metrics: s.registry,
 	})
 	return err

@@ -195,6 +195,6 @@ func (f *fake) evaluate(s *engine.Evaluate) int {
 		}
 	}
 	f.emit(measured)
-	f.emit(&engine.Completed{Seconds: 0.1})
+	f.emit(&engine.Completed{Files: map[string]int64{}, Seconds: 0.1})
 	return engine.ExitCompleted
 }

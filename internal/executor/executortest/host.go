@@ -34,6 +34,15 @@ func NewHost(t testing.TB) *Host {
 	return &Host{dir: t.TempDir(), alive: map[string]bool{}}
 }
 
+// NewHostAt makes a Host whose scratches are in dir, which is emptied: a real scratch is memory, and dies
+// with its process.
+func NewHostAt(dir string) (*Host, error) {
+	if err := os.RemoveAll(dir); err != nil {
+		return nil, err
+	}
+	return &Host{dir: dir, alive: map[string]bool{}}, os.MkdirAll(dir, 0o700)
+}
+
 var _ executor.Executor = (*Host)(nil)
 
 // Alive returns the number of sandboxes that are not destroyed.
