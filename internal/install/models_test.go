@@ -120,7 +120,7 @@ func TestAddModelFaults(t *testing.T) {
 		{"completed, then crashed", func(_ engine.Spec, _ *os.Root, events *engine.Encoder, _ *os.File) int {
 			_ = events.Encode(&engine.Completed{Files: map[string]int64{}})
 			return 139
-		}, "code 139"},
+		}, "exit status 139"},
 		{"noise", func(_ engine.Spec, _ *os.Root, _ *engine.Encoder, control *os.File) int {
 			_, _ = control.WriteString("hello\n")
 			return 0
