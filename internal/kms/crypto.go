@@ -29,9 +29,6 @@ func (s *Service) Encrypt(ctx context.Context, in *awskms.EncryptInput, _ ...fun
 
 // Decrypt opens a ciphertext. The key is the one that made it; KeyId, if given, must name it.
 func (s *Service) Decrypt(ctx context.Context, in *awskms.DecryptInput, _ ...func(*awskms.Options)) (*awskms.DecryptOutput, error) {
-	if in.Recipient != nil {
-		return nil, unsupported("Recipient (Nitro Enclaves) is not supported")
-	}
 	id, blobErr := blobKeyID(in.CiphertextBlob)
 	want := use{"kms:Decrypt", in.EncryptionContext}
 	if blobErr != nil { // authorize all the same: a stranger learns nothing from a bad blob
@@ -46,6 +43,9 @@ func (s *Service) Decrypt(ctx context.Context, in *awskms.DecryptInput, _ ...fun
 		if cloister.Code(err) == "NotFoundException" { // the key is gone, or of another region or account
 			return nil, cloister.Errorf("AccessDeniedException", "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.")
 		}
+		return nil, err
+	}
+	if err := noRecipient(in.Recipient); err != nil {
 		return nil, err
 	}
 	if in.KeyId != nil {
@@ -78,12 +78,9 @@ func (s *Service) Decrypt(ctx context.Context, in *awskms.DecryptInput, _ ...fun
 
 // GenerateDataKey makes a data key of 1 to 1024 bytes, in the clear and sealed under a key.
 func (s *Service) GenerateDataKey(ctx context.Context, in *awskms.GenerateDataKeyInput, _ ...func(*awskms.Options)) (*awskms.GenerateDataKeyOutput, error) {
-	if in.Recipient != nil {
-		return nil, unsupported("Recipient (Nitro Enclaves) is not supported")
-	}
 	key, plaintext, blob, err := s.dataKey(ctx, dataKeyRequest{
 		id: aws.ToString(in.KeyId), use: use{"kms:GenerateDataKey", in.EncryptionContext}, spec: in.KeySpec,
-		size: in.NumberOfBytes, tokens: in.GrantTokens, dryRun: in.DryRun,
+		size: in.NumberOfBytes, tokens: in.GrantTokens, dryRun: in.DryRun, recipient: in.Recipient,
 	})
 	if err != nil {
 		return nil, err
@@ -115,11 +112,24 @@ type dataKeyRequest struct {
 	size   *int32
 	tokens []string
 	dryRun *bool
+	// recipient asks for an answer that only a Nitro Enclave can read.
+	recipient *types.RecipientInfo
+}
+
+// noRecipient refuses what cannot be honoured, after the caller was authorized.
+func noRecipient(r *types.RecipientInfo) error {
+	if r != nil {
+		return unsupported("Recipient (Nitro Enclaves) is not supported")
+	}
+	return nil
 }
 
 func (s *Service) dataKey(ctx context.Context, r dataKeyRequest) (key Key, plaintext, blob []byte, err error) {
 	key, err = s.forUse(ctx, r.id, r.use, r.tokens, "", nil)
 	if err != nil {
+		return Key{}, nil, nil, err
+	}
+	if err := noRecipient(r.recipient); err != nil {
 		return Key{}, nil, nil, err
 	}
 	size := 0
