@@ -22,12 +22,15 @@ import (
 	"example.com/cloister/internal/rootseal"
 )
 
-// Config is what a Service needs. All fields are required.
+// Config is what a Service needs. All fields are required unless they say otherwise.
 type Config struct {
 	Account cloister.AccountID
 	Store   Store
 	Seal    rootseal.Seal
 	Now     func() time.Time
+	// Auth stands between this service's operations and its own decision about them; nil is nothing. Tests
+	// listen there.
+	Auth func(cloister.Authorizer) cloister.Authorizer
 }
 
 // Service implements IAM, STS, the authorizer and the lookup of credentials. It is safe for concurrent use.
@@ -36,11 +39,17 @@ type Service struct {
 	store   Store
 	seal    rootseal.Seal
 	now     func() time.Time
+	auth    cloister.Authorizer
 }
 
 // New makes a Service.
 func New(c Config) *Service {
-	return &Service{account: c.Account, store: c.Store, seal: c.Seal, now: c.Now}
+	s := &Service{account: c.Account, store: c.Store, seal: c.Seal, now: c.Now}
+	s.auth = s
+	if c.Auth != nil {
+		s.auth = c.Auth(s)
+	}
+	return s
 }
 
 var (

@@ -195,7 +195,7 @@ func (s *Service) role(ctx context.Context, action string, name *string) (Role, 
 
 // authorize asks the authorizer and gives its refusal IAM's code.
 func (s *Service) authorize(ctx context.Context, action, resource string) error {
-	err := s.Authorize(ctx, cloister.Access{Action: action, Resource: resource})
+	err := s.auth.Authorize(ctx, cloister.Access{Action: action, Resource: resource})
 	if cloister.Code(err) == "AccessDeniedException" {
 		return cloister.Errorf("AccessDenied", "%s", cloister.Message(err)).WithStatus(403)
 	}

@@ -136,7 +136,7 @@ func (s *Server) wire(ctx context.Context) error {
 	if err := s.db.Pin(ctx, "account", string(account)); err != nil {
 		return fmt.Errorf("account %s: %w: this database was made for it", account, err)
 	}
-	s.iam = iam.New(iam.Config{Account: account, Store: s.db.IAM(), Seal: seal, Now: o.Now})
+	s.iam = iam.New(iam.Config{Account: account, Store: s.db.IAM(), Seal: seal, Now: o.Now, Auth: o.Seams.Auth})
 	if _, err := s.iam.RootCredential(ctx); err != nil {
 		return err
 	}
