@@ -7,12 +7,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/http"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
 	"example.com/cloister"
 	"example.com/cloister/internal/basemodel"
+	"example.com/cloister/internal/blob"
 	"example.com/cloister/internal/engine"
 	"example.com/cloister/internal/envelope"
 )
@@ -80,7 +83,7 @@ func (s *Service) Compare(ctx context.Context, identifier string, c Comparison) 
 	defer func() { err = errors.Join(err, box.Destroy(context.WithoutCancel(ctx))) }()
 	root := box.Scratch()
 	if err := s.unseal(ctx, model, key, root, inScratch(engine.ModelPath)); err != nil {
-		return Compared{}, err
+		return Compared{}, damaged(model, err)
 	}
 	if err := c.place(root); err != nil {
 		return Compared{}, err
@@ -122,6 +125,17 @@ func (s *Service) Compare(ctx context.Context, identifier string, c Comparison) 
 	}
 	out.Custom, err = evaluate(spec)
 	return out, err
+}
+
+// damaged says of an artifact that does not open that this is so: nothing was made of it.
+func damaged(model Model, err error) error {
+	for _, sign := range []error{envelope.ErrFormat, envelope.ErrKey, envelope.ErrAuthentication, fs.ErrInvalid, blob.ErrNotFound} {
+		if errors.Is(err, sign) {
+			return cloister.Errorf("InternalServerException", "The artifact of the custom model %s is damaged on this server's disk: restore a backup, or delete the model and train it again.", model.Name).
+				WithStatus(http.StatusInternalServerError).WithCause(err)
+		}
+	}
+	return err
 }
 
 const (
