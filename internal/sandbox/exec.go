@@ -19,6 +19,8 @@ type execPlan struct {
 	UID           int
 	UserNamespace bool
 	CPUs, Pids    int
+	// Control says that descriptor 3 is the process's own.
+	Control bool
 }
 
 // execFailed is the exit status when the process could not be started: nothing of it has run.
@@ -41,6 +43,14 @@ func becomeProcess() error {
 	var plan execPlan
 	if err := json.Unmarshal([]byte(os.Getenv(planVariable)), &plan); err != nil || len(plan.Argv) == 0 {
 		return errors.New("no plan")
+	}
+	// Whatever this program inherited, from a shell or a supervisor, ends here.
+	first := uint(3)
+	if plan.Control {
+		first = 4
+	}
+	if err := unix.CloseRange(first, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return fmt.Errorf("close inherited descriptors (Linux 5.11): %w", err)
 	}
 	// No core dumps. Where core_pattern is a pipe the limit does not count, and the filter, which survives
 	// exec, leaves nothing to dump.

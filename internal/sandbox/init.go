@@ -17,7 +17,13 @@ import (
 // time, reaps, and ends when the other end of the control socket does.
 func runInit() int {
 	runtime.LockOSThread()
-	unix.CloseOnExec(3)
+	if err := unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return 1
+	}
+	// In a user namespace the job has this process's user id: this closes /proc/1 to it.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return 1
+	}
 	conn := os.NewFile(3, "control")
 	in := &initProcess{conn: conn, requests: make(chan packet)}
 	text, _, err := receivePacket(conn)
@@ -150,6 +156,7 @@ func (in *initProcess) start(p packet) (int, error) {
 	}
 	plan, err := json.Marshal(execPlan{
 		Argv: p.Argv, Env: p.Env, UID: in.config.UID, UserNamespace: in.config.UserNamespace, CPUs: in.config.CPUs, Pids: in.config.Pids,
+		Control: p.Control,
 	})
 	if err != nil {
 		return 0, err

@@ -127,6 +127,10 @@ const maxPacket = 128 << 10
 // New makes a sandbox in which nothing runs. attach, if not nil, is called with init's process id before
 // init does anything: the place to put it into a cgroup.
 func New(c Config, attach func(pid int) error) (_ *Sandbox, err error) {
+	// What this program inherited must not be in the sandbox; Go's own descriptors are marked already.
+	if err := unix.CloseRange(3, ^uint(0)>>1, unix.CLOSE_RANGE_CLOEXEC); err != nil {
+		return nil, fmt.Errorf("sandbox: mark descriptors (Linux 5.11): %w", err)
+	}
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: control socket: %w", err)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"example.com/cloister/internal/executor"
 	"example.com/cloister/internal/executor/executortest"
 	"example.com/cloister/internal/executor/local"
 	"example.com/cloister/internal/sandbox"
@@ -13,10 +14,15 @@ func TestMain(m *testing.M) {
 	if code, staged := sandbox.Stage(); staged {
 		os.Exit(code)
 	}
+	if os.Getenv(helperVariable) != "" {
+		os.Exit(hold())
+	}
 	os.Exit(m.Run())
 }
 
-func TestConformance(t *testing.T) {
+// needIsolation makes an executor. Where the host cannot isolate the test is skipped by name, and fails in CI.
+func needIsolation(t *testing.T) executor.Executor {
+	t.Helper()
 	e := local.New(t.Context(), local.Config{})
 	if why := e.Report().Unavailable; why != "" {
 		if os.Getenv("CI") == "" {
@@ -24,6 +30,11 @@ func TestConformance(t *testing.T) {
 		}
 		t.Fatalf("this host cannot isolate: %s", why)
 	}
+	return e
+}
+
+func TestConformance(t *testing.T) {
+	e := needIsolation(t)
 	t.Logf("report: %+v", e.Report())
 	executortest.Run(t, e)
 }
