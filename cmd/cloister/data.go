@@ -38,6 +38,7 @@ type checked struct {
 }
 
 func dataCheckCommand() *cobra.Command {
+	var flags configFlags
 	var base, kind string
 	var epochs, batch, maxLength int
 	var asJSON bool
@@ -48,6 +49,13 @@ func dataCheckCommand() *cobra.Command {
 			"  cloister data check corpus.jsonl --base cloister.tiny-v1:0 --type CONTINUED_PRE_TRAINING",
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
+			_, config, err := flags.load()
+			if err != nil {
+				return err
+			}
+			if target, ok := config.AliasMap()[base]; ok {
+				base = target
+			}
 			form := dataset.PromptCompletion
 			switch kind {
 			case basemodel.FineTuning:
@@ -84,6 +92,7 @@ func dataCheckCommand() *cobra.Command {
 			return nil
 		},
 	}
+	flags.register(c)
 	c.Flags().StringVar(&base, "base", "", "base model or alias whose tokenizer counts (required)")
 	c.Flags().StringVar(&kind, "type", basemodel.FineTuning, "customization type")
 	c.Flags().IntVar(&epochs, "epochs", 5, "epochs, for the number of steps")
@@ -142,11 +151,7 @@ func (p preflight) run(ctx context.Context) (_ *engine.Preflight, err error) {
 	if err != nil {
 		return nil, err
 	}
-	id := p.base
-	if target, ok := basemodel.DefaultAliases()[id]; ok {
-		id = target
-	}
-	if err := models.Verify(ctx, id); err != nil {
+	if err := models.Verify(ctx, p.base); err != nil {
 		return nil, modelHint(err)
 	}
 	exec, err := newExecutor(ctx)
@@ -155,7 +160,7 @@ func (p preflight) run(ctx context.Context) (_ *engine.Preflight, err error) {
 	}
 	box, err := exec.Create(ctx, executor.Spec{
 		ID: fmt.Sprintf("check-%d", os.Getpid()), Limits: checkLimits(),
-		Mounts: append(installed.Mounts(), executor.Mount{Source: models.Dir(id), Target: engine.BasePath}),
+		Mounts: append(installed.Mounts(), executor.Mount{Source: models.Dir(p.base), Target: engine.BasePath}),
 	})
 	if err != nil {
 		return nil, err

@@ -209,8 +209,8 @@ func (c Config) Print() (string, error) {
 	return out.String(), err
 }
 
-// aliases are the default aliases and the configured ones over them.
-func (c Config) aliases() map[string]string {
+// AliasMap has the default aliases, and the configured ones over them.
+func (c Config) AliasMap() map[string]string {
 	out := basemodel.DefaultAliases()
 	maps.Copy(out, c.Models.Aliases)
 	return out

@@ -84,38 +84,41 @@ const (
 
 // Open takes the data directory and makes everything ready, the listeners included; connections wait until
 // Run. With a damaged database it returns a Server that answers nothing but its probes.
-func Open(ctx context.Context, o Options) (s *Server, err error) {
+func Open(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Config.Check(); err != nil {
 		return nil, err
 	}
-	s = &Server{o: o, registry: prometheus.NewRegistry()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, s.Close())
-		}
-	}()
+	s := &Server{o: o, registry: prometheus.NewRegistry()}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+func (s *Server) open(ctx context.Context) (err error) {
+	o := s.o
 	if err := os.MkdirAll(o.Data, 0o700); err != nil {
-		return nil, fmt.Errorf("data directory: %w", err)
+		return fmt.Errorf("data directory: %w", err)
 	}
 	if s.lock, err = becomeOnly(ctx, o.Data); err != nil {
-		return nil, err
+		return err
 	}
 	s.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	if s.ca, err = tlsca.Load(filepath.Join(o.Data, "tls"), o.Config.Names, o.Now); err != nil {
-		return nil, err
+		return err
 	}
 	s.db, err = store.Open(ctx, filepath.Join(o.Data, "cloister.db"))
 	switch {
 	case errors.Is(err, store.ErrCorrupt):
 		s.setUnhealthy(ctx, err)
 	case err != nil:
-		return nil, err
+		return err
 	default:
 		if err := s.wire(ctx); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return s, s.listen(ctx)
+	return s.listen(ctx)
 }
 
 // wire makes the services and cleans up after an earlier process.
@@ -163,7 +166,7 @@ func (s *Server) wire(ctx context.Context) error {
 	})
 	s.bedrock = bedrock.New(bedrock.Config{
 		Account: account, Store: jobs, Auth: auth, Objects: buckets, Keys: s.kms, Owned: kms.NewOwned(seal, "bedrock"),
-		Roles: s.iam, Bases: o.Bases, Aliases: o.Config.aliases(), Blobs: artifacts, Executor: o.Executor, Engine: o.Engine,
+		Roles: s.iam, Bases: o.Bases, Aliases: o.Config.AliasMap(), Blobs: artifacts, Executor: o.Executor, Engine: o.Engine,
 		Limits: o.Config.limits(), Concurrent: o.Config.Jobs.Concurrent, Queue: o.Config.Jobs.Queue,
 		Owner: fmt.Sprintf("%d-%s", os.Getpid(), rand.Text()), Log: o.Log, Now: o.Now,
 	})
@@ -181,7 +184,7 @@ func (s *Server) wire(ctx context.Context) error {
 	s.services = api.Services{Bedrock: s.bedrock, KMS: s.kms, IAM: s.iam, STS: s.iam, S3: buckets}
 	s.handler, err = api.New(api.Config{
 		Services:    s.services,
-		Credentials: s.iam, Own: own(s.bedrock), Log: o.Log, Now: o.Now, Metrics: s.registry,
+		Credentials: s.iam, Own: own(s.bedrock, o.Log), Log: o.Log, Now: o.Now, Metrics: s.registry,
 	})
 	return err
 }
