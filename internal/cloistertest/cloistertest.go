@@ -123,10 +123,10 @@ func (s *Server) attach(t testing.TB, config server.Config) {
 // Stop stops the server and waits for its end.
 func (s *Server) Stop() { s.stop() }
 
-// clients makes SDK clients that trust the server's CA.
-func (s *Server) clients(t testing.TB) {
+// Trusting is a transport that trusts a server's CA and nobody else.
+func Trusting(t testing.TB, ca string) *http.Transport {
 	t.Helper()
-	pem, err := os.ReadFile(s.Endpoint.CA)
+	pem, err := os.ReadFile(ca)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,6 +134,13 @@ func (s *Server) clients(t testing.TB) {
 	pool.AppendCertsFromPEM(pem)
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}}
 	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+// clients makes SDK clients that trust the server's CA.
+func (s *Server) clients(t testing.TB) {
+	t.Helper()
+	transport := Trusting(t, s.Endpoint.CA)
 	s.HTTP = &http.Client{Transport: transport}
 	c := aws.Config{
 		Region: s.Endpoint.Region, BaseEndpoint: aws.String(s.Endpoint.URL), HTTPClient: s.HTTP,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"time"
@@ -28,36 +29,42 @@ const (
 //	POST /_cloister/models/{name}/compare   base and custom model side by side
 //
 // The edge has authenticated the caller; the service authorizes. Errors have the form of AWS's JSON services.
-func own(s *bedrock.Service) http.Handler {
+func own(s *bedrock.Service, log *slog.Logger) http.Handler {
+	o := ownPaths{s, log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+api.OwnPrefix+"jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
 		view, err := s.Show(r.Context(), r.PathValue("id"))
-		answer(w, view, err)
+		o.answer(w, r, view, err)
 	})
-	mux.HandleFunc("GET "+api.OwnPrefix+"jobs/{id}/events", func(w http.ResponseWriter, r *http.Request) { events(s, w, r) })
+	mux.HandleFunc("GET "+api.OwnPrefix+"jobs/{id}/events", func(w http.ResponseWriter, r *http.Request) { o.events(w, r) })
 	mux.HandleFunc("POST "+api.OwnPrefix+"models/{name}/compare", func(w http.ResponseWriter, r *http.Request) {
 		var c bedrock.Comparison
 		dec := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxComparison))
 		dec.DisallowUnknownFields()
 		if err := dec.Decode(&c); err != nil {
-			answer(w, nil, cloister.Errorf("SerializationException", "The body is not a comparison: a JSON object with prompts, records, maxNewTokens, of at most %d bytes.", maxComparison))
+			o.answer(w, r, nil, cloister.Errorf("SerializationException", "The body is not a comparison: a JSON object with prompts, records, maxNewTokens, of at most %d bytes.", maxComparison))
 			return
 		}
 		if _, err := io.Copy(io.Discard, r.Body); err != nil { // the signature covers the whole body
-			answer(w, nil, cloister.Errorf("SerializationException", "The body could not be read to its end."))
+			o.answer(w, r, nil, cloister.Errorf("SerializationException", "The body could not be read to its end."))
 			return
 		}
 		out, err := s.Compare(r.Context(), r.PathValue("name"), c)
-		answer(w, out, err)
+		o.answer(w, r, out, err)
 	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		answer(w, nil, cloister.Errorf("UnknownOperationException", "There is no such path.").WithStatus(http.StatusNotFound))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		o.answer(w, r, nil, cloister.Errorf("UnknownOperationException", "There is no such path.").WithStatus(http.StatusNotFound))
 	})
 	return mux
 }
 
+type ownPaths struct {
+	s   *bedrock.Service
+	log *slog.Logger
+}
+
 // answer writes v, or err in the form of AWS's JSON services.
-func answer(w http.ResponseWriter, v any, err error) {
+func (o ownPaths) answer(w http.ResponseWriter, r *http.Request, v any, err error) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if err == nil {
@@ -67,6 +74,9 @@ func answer(w http.ResponseWriter, v any, err error) {
 	code, message, status := cloister.Code(err), cloister.Message(err), statusOf(err)
 	if code == "" {
 		code, message = "InternalServerException", "The server could not answer; its log has the cause."
+	}
+	if status >= http.StatusInternalServerError {
+		o.log.ErrorContext(r.Context(), "own path failed", slog.String("path", r.URL.Path), slog.String("request", cloister.CallFrom(r.Context()).RequestID), slog.Any("error", err))
 	}
 	w.Header().Set("X-Amzn-Errortype", code)
 	w.WriteHeader(status)
@@ -89,12 +99,12 @@ func statusOf(err error) int {
 }
 
 // events sends a job's event stream. Source: WHATWG HTML, "Server-sent events".
-func events(s *bedrock.Service, w http.ResponseWriter, r *http.Request) {
+func (o ownPaths) events(w http.ResponseWriter, r *http.Request) {
 	after := int64(0)
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		n, err := strconv.ParseInt(id, 10, 64)
 		if err != nil || n < 0 {
-			answer(w, nil, cloister.Errorf("ValidationException", "Last-Event-ID must be the id of an event."))
+			o.answer(w, r, nil, cloister.Errorf("ValidationException", "Last-Event-ID must be the id of an event."))
 			return
 		}
 		after = n
@@ -123,11 +133,11 @@ func events(s *bedrock.Service, w http.ResponseWriter, r *http.Request) {
 		}
 		return out.Flush()
 	}
-	err := s.Watch(r.Context(), r.PathValue("id"), after, send, sseIdle, idle)
+	err := o.s.Watch(r.Context(), r.PathValue("id"), after, send, sseIdle, idle)
 	switch {
 	case started:
 	case err != nil:
-		answer(w, nil, err)
+		o.answer(w, r, nil, err)
 	default:
 		begin()
 	}
