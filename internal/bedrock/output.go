@@ -115,28 +115,36 @@ func (r *run) keepStepMetrics(ctx context.Context) error {
 	if err != nil || len(rows) == 0 {
 		return err
 	}
+	if err := r.needSession(ctx); err != nil {
+		return err
+	}
 	return r.writeStepMetrics(ctx)
+}
+
+// needSession opens the role's session if this attempt has none: clean-up may run in a process that never
+// came to the first step.
+func (r *run) needSession(ctx context.Context) (err error) {
+	if r.session.ARN == "" {
+		r.session, err = r.s.Roles.JobSession(ctx, r.job.RoleARN, ServicePrincipal, r.job.ARN)
+	}
+	return err
 }
 
 // deleteOutput removes what was written; buckets and roles that are gone are no error. The step metrics of
 // a stopped job are written again after this.
 func (r *run) deleteOutput(ctx context.Context) error {
-	session := r.session
-	if session.ARN == "" {
-		var err error
-		if session, err = r.s.Roles.JobSession(ctx, r.job.RoleARN, ServicePrincipal, r.job.ARN); err != nil {
-			if cloister.Code(err) == "AccessDenied" {
-				return nil
-			}
-			return err
+	if err := r.needSession(ctx); err != nil {
+		if cloister.Code(err) == "AccessDenied" {
+			return nil
 		}
+		return err
 	}
 	for _, name := range append(validationMetricsPaths(), stepMetricsPath) {
 		at, err := outputKey(r.job, name)
 		if err != nil {
 			return err
 		}
-		_, err = r.s.Objects.DeleteObject(asJob(ctx, r.job, session), &s3.DeleteObjectInput{Bucket: &at.bucket, Key: &at.key})
+		_, err = r.s.Objects.DeleteObject(asJob(ctx, r.job, r.session), &s3.DeleteObjectInput{Bucket: &at.bucket, Key: &at.key})
 		if code := cloister.Code(err); err != nil && !slices.Contains([]string{"NoSuchBucket", "NoSuchKey", "AccessDenied"}, code) {
 			return err
 		}
