@@ -73,6 +73,7 @@ func create(t *testing.T, s *store.Bedrock, n int) {
 func TestClaimsAreInOrderAndUnique(t *testing.T) {
 	t.Parallel()
 	everyDriver(t, func(t *testing.T, db *store.DB) {
+		t.Helper()
 		s := db.Bedrock(epoch)
 		const jobs, workers = 60, 8
 		create(t, s, jobs)
@@ -115,6 +116,7 @@ func TestClaimsAreInOrderAndUnique(t *testing.T) {
 func TestLeases(t *testing.T) {
 	t.Parallel()
 	everyDriver(t, func(t *testing.T, db *store.DB) {
+		t.Helper()
 		s := db.Bedrock(epoch)
 		create(t, s, 1)
 		id := job(0).ID
@@ -170,6 +172,7 @@ func TestLeases(t *testing.T) {
 func TestNamesAndTokens(t *testing.T) {
 	t.Parallel()
 	everyDriver(t, func(t *testing.T, db *store.DB) {
+		t.Helper()
 		s := db.Bedrock(epoch)
 		create(t, s, 1)
 		for name, tt := range map[string]struct {
@@ -198,6 +201,7 @@ func TestNamesAndTokens(t *testing.T) {
 func TestPin(t *testing.T) {
 	t.Parallel()
 	everyDriver(t, func(t *testing.T, db *store.DB) {
+		t.Helper()
 		for range 2 {
 			if err := db.Pin(t.Context(), "account", "1"); err != nil {
 				t.Fatal(err)
