@@ -63,7 +63,7 @@ func usedData(t *testing.T) string {
 func TestTwoServersOnOneDirectory(t *testing.T) {
 	t.Parallel()
 	s := cloistertest.Start(t, cloistertest.Options{})
-	refuses(t, s.Data, "another server runs on "+s.Data, "another --data")
+	_ = refuses(t, s.Data, "another server runs on "+s.Data, "another --data")
 	s.Prepare(t) // the first one goes on
 }
 
@@ -89,7 +89,7 @@ func TestOtherRootKey(t *testing.T) {
 	if err := os.Remove(filepath.Join(data, "root.key")); err != nil {
 		t.Fatal(err)
 	}
-	refuses(t, data, "root key", "put back the root.key")
+	_ = refuses(t, data, "root key", "put back the root.key")
 }
 
 func TestOtherAccount(t *testing.T) {

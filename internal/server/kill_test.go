@@ -221,8 +221,8 @@ func waitDone(t *testing.T, s *cloistertest.Server, job *bedrock.GetModelCustomi
 	id := jobID(job)
 	resp := s.Own(t, http.MethodGet, "jobs/"+id+"/events", nil, nil)
 	defer func() { _ = resp.Body.Close() }()
-	for e := range events(t, resp.Body) {
-		if e.event == "done" {
+	for e := range cloistertest.Events(t, resp.Body) {
+		if e.Type == "done" {
 			return
 		}
 	}
@@ -259,7 +259,7 @@ func wantCompleted(t *testing.T, s *cloistertest.Server, key string, job *bedroc
 }
 
 func jobID(job *bedrock.GetModelCustomizationJobOutput) string {
-	return (*job.JobArn)[strings.LastIndexByte(*job.JobArn, '/')+1:]
+	return cloistertest.ID(*job.JobArn)
 }
 
 func wantGrants(t *testing.T, s *cloistertest.Server, key string, want int) {

@@ -194,7 +194,7 @@ func TestMarker(t *testing.T) {
 	hang := cloistertest.JobInput("marked-stopped")
 	seed(executortest.SeedHang)(hang)
 	s.Create(t, hang)
-	waitTraining(t, s, "marked-stopped")
+	s.WaitTraining(t, "marked-stopped")
 	running := descendants(t, child.PID())
 	if len(running) < 2 {
 		t.Error("no engine runs while a job trains")
@@ -263,24 +263,5 @@ func wantFailedWithout(t *testing.T, s *cloistertest.Server, name string) {
 	}
 	if bytes.Contains(told.Bytes(), []byte(marker())) {
 		t.Errorf("%s: what is told of the job has the training data:\n%s", name, told.Bytes())
-	}
-}
-
-// waitTraining waits until a job has taken a step.
-func waitTraining(t *testing.T, s *cloistertest.Server, name string) {
-	t.Helper()
-	out, err := s.Bedrock.GetModelCustomizationJob(t.Context(), &bedrock.GetModelCustomizationJobInput{JobIdentifier: &name})
-	if err != nil {
-		t.Fatal(err)
-	}
-	resp := s.Own(t, "GET", "jobs/"+jobID(out)+"/events", nil, nil)
-	defer func() { _ = resp.Body.Close() }()
-	for e := range events(t, resp.Body) {
-		switch {
-		case e.event == "progress" && strings.Contains(e.data, `"type":"step"`):
-			return
-		case e.event == "done":
-			t.Fatalf("%s ended: %s", name, e.data)
-		}
 	}
 }
