@@ -26,7 +26,10 @@ type driver struct {
 }
 
 func drivers() []driver {
-	return []driver{{"sqlite", func(t *testing.T) *store.DB { return open(t, filepath.Join(t.TempDir(), "cloister.db")) }}}
+	return []driver{{"sqlite", func(t *testing.T) *store.DB {
+		t.Helper()
+		return open(t, filepath.Join(t.TempDir(), "cloister.db"))
+	}}}
 }
 
 func open(t *testing.T, path string) *store.DB {

@@ -113,7 +113,7 @@ func (g *v2) limitsSwap() bool { return true }
 
 func (g *v2) create(id string, l executor.Limits) (group, error) {
 	dir := filepath.Join(g.dir, id)
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // cgroups are readable by all
+	if err := makeGroup(dir); err != nil {
 		return nil, err
 	}
 	made := &v2group{dir}
@@ -170,7 +170,7 @@ func (g *v1) limitsSwap() bool { return g.swap }
 func (g *v1) create(id string, l executor.Limits) (group, error) {
 	made := &v1group{id}
 	for _, c := range v1Controllers() {
-		if err := os.Mkdir(made.dir(c), 0o755); err != nil { //nolint:gosec // cgroups are readable by all
+		if err := makeGroup(made.dir(c)); err != nil {
 			return nil, errors.Join(err, made.remove())
 		}
 	}
@@ -236,6 +236,19 @@ func sweepFolder(dir string) {
 			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
+}
+
+// makeGroup makes a cgroup, in place of one of the same name that a killed server has left and whose
+// processes are just ending.
+func makeGroup(dir string) error {
+	err := os.Mkdir(dir, 0o755) //nolint:gosec // cgroups are readable by all
+	if !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err := removeGroup(dir); err != nil {
+		return err
+	}
+	return os.Mkdir(dir, 0o755) //nolint:gosec // cgroups are readable by all
 }
 
 func write(dir, name, value string) error {
