@@ -8,6 +8,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"strconv"
 	"testing"
 	"time"
 
@@ -45,6 +46,18 @@ func (s *Server) Signed(t testing.TB, method, path, service string, body []byte,
 		t.Fatal(err)
 	}
 	return resp
+}
+
+// Answer sends a signed request without a body and returns the status and text of the answer, as "200 text".
+func (s *Server) Answer(t testing.TB, method, path, service string, header http.Header) string {
+	t.Helper()
+	resp := s.Signed(t, method, path, service, nil, header)
+	defer func() { _ = resp.Body.Close() }()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strconv.Itoa(resp.StatusCode) + " " + string(text)
 }
 
 // Show returns what the server knows of a job beyond AWS's answer.

@@ -199,7 +199,7 @@ func (f *fake) evaluate(s *engine.Evaluate) int {
 	return engine.ExitCompleted
 }
 
-// WeightsHash is the hash of FakeWeights, which is what the fake model answers to every prompt, in hexadecimal.
+// WeightsHash is the hash of FakeWeights: in hexadecimal, what the fake model answers to every prompt.
 func WeightsHash(data []byte, seed int64) [sha256.Size]byte {
 	return sha256.Sum256(FakeWeights(data, seed))
 }
