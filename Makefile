@@ -62,3 +62,7 @@ BENCHFLAGS ?=
 .PHONY: bench-start
 bench-start: build ## start to ready, first and later, and idle memory
 	$(GO) run ./bench/start $(BENCHFLAGS)
+
+.PHONY: bench-overhead
+bench-overhead: build ## what a job costs beside its engine, and the engine in its sandbox against bare
+	$(GO) run ./bench/overhead $(BENCHFLAGS)

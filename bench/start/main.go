@@ -23,7 +23,7 @@ const (
 )
 
 func main() {
-	b := bench{}
+	b := &bench{}
 	flag.StringVar(&b.bin, "bin", "bin/cloister", "the binary to measure")
 	flag.IntVar(&b.rounds, "rounds", 7, "starts of each kind")
 	flag.IntVar(&b.jobs, "jobs", 100, "jobs in the store of later starts")
@@ -35,7 +35,7 @@ type bench struct {
 	rounds, jobs int
 }
 
-func (b bench) run(ctx context.Context, r *harness.Report) error {
+func (b *bench) run(ctx context.Context, r *harness.Report) error {
 	dir, err := os.MkdirTemp("", "cloister-bench-")
 	if err != nil {
 		return err
@@ -78,7 +78,7 @@ func (b bench) run(ctx context.Context, r *harness.Report) error {
 }
 
 // start starts and stops a server, and reads its memory after a while.
-func (b bench) start(ctx context.Context, data string, idle time.Duration) (ms, mb float64, err error) {
+func (b *bench) start(ctx context.Context, data string, idle time.Duration) (ms, mb float64, err error) {
 	s, err := harness.StartServer(ctx, b.bin, data)
 	if err != nil {
 		return 0, 0, err
