@@ -64,6 +64,12 @@ func rootCommand() *cobra.Command {
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return usageErrorf("%v; see '%s --help'", err, c.CommandPath())
 	})
+	root.PersistentPreRunE = func(c *cobra.Command, _ []string) error { // cobra's own checks have no exit code
+		if err := errors.Join(c.ValidateRequiredFlags(), c.ValidateFlagGroups()); err != nil {
+			return usageErrorf("%v; see '%s --help'", err, c.CommandPath())
+		}
+		return nil
+	}
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(versionCommand())
 	root.AddCommand(engineCommand())

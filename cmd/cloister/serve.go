@@ -83,6 +83,9 @@ One line on standard output says "ready" and where; the log goes to standard err
 					*target = *value
 				}
 			}
+			if ephemeral && config.AdminListen == server.Default().AdminListen {
+				config.AdminListen = "127.0.0.1:0" // it must not be in the way of another server
+			}
 			if err := config.Check(); err != nil {
 				return &exitError{2, err.Error()}
 			}
