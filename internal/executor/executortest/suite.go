@@ -28,6 +28,7 @@ func Run(t *testing.T, e executor.Executor) {
 		{"links do not lead out of the scratch", testLinks},
 		{"mounts are read-only", testMounts},
 		{"memory limit", testMemory},
+		{"memory limit of a child", testChildMemory},
 		{"process limit", testPids},
 		{"wall limit", testWall},
 		{"context ends a process", testContext},
@@ -188,6 +189,20 @@ while True:
 	}
 	if exit, out := python(t, box, `print("alive")`); exit.Code != 0 || exit.OverLimit != "" || out != "alive" {
 		t.Errorf("the next process: %+v, %q", exit, out)
+	}
+}
+
+// testChildMemory has the limit broken by a process whose parent does not notice.
+func testChildMemory(t *testing.T, e executor.Executor) {
+	box := create(t, e, nil)
+	exit, _ := python(t, box, `import os, time
+if os.fork() == 0:
+    keep = []
+    while True:
+        keep.append(bytearray(16 << 20)); time.sleep(0.05)
+time.sleep(60)`)
+	if exit.Code == 0 || exit.OverLimit != "memory" {
+		t.Errorf("a child above 256 MiB: %+v", exit)
 	}
 }
 

@@ -111,6 +111,8 @@ func delegated() (*v2, error) {
 func (g *v2) name() string     { return "cgroup v2" }
 func (g *v2) limitsSwap() bool { return true }
 
+// create leaves memory.oom.group alone: with it the kernel would kill the sandbox's init too, and with that the
+// scratch. Executor's watch ends the other processes.
 func (g *v2) create(id string, l executor.Limits) (group, error) {
 	dir := filepath.Join(g.dir, id)
 	if err := makeGroup(dir); err != nil {
@@ -120,7 +122,6 @@ func (g *v2) create(id string, l executor.Limits) (group, error) {
 	for _, setting := range [][2]string{
 		{"memory.max", strconv.FormatInt(l.MemoryBytes, 10)},
 		{"memory.swap.max", "0"},
-		{"memory.oom.group", "1"},
 		{"pids.max", strconv.Itoa(l.Pids)},
 		{"cpu.max", fmt.Sprintf("%d 100000", l.CPUs*100000)},
 	} {

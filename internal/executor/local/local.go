@@ -239,9 +239,12 @@ func (b *box) Run(ctx context.Context, p executor.Process) (executor.Exit, error
 	before := b.killed()
 	limited, cancel := context.WithTimeoutCause(ctx, b.limits.Wall, errWall)
 	defer cancel()
+	running, end := context.WithCancel(limited)
+	defer end()
+	go b.watch(running, end, before)
 	exit, err := b.inner.Run(sandbox.Process{
 		Argv: p.Argv, Env: p.Env, Dir: p.Dir, Files: [4]*os.File{nil, out.file, errs.file, p.Control},
-	}, limited.Done())
+	}, running.Done())
 	if err := errors.Join(err, out.end(), errs.end()); err != nil {
 		if ctx.Err() != nil {
 			return executor.Exit{}, context.Cause(ctx)
@@ -264,6 +267,30 @@ func (b *box) Run(ctx context.Context, p executor.Process) (executor.Exit, error
 }
 
 var errWall = errors.New("the process ran too long")
+
+// watchEvery is how often watch looks: as often as the supervisor where there is no cgroup.
+const watchEvery = 250 * time.Millisecond
+
+// watch ends everything that runs once the kernel has killed one process for want of memory: the others may
+// wait for it in vain.
+func (b *box) watch(ctx context.Context, end func(), before int64) {
+	if b.group == nil {
+		return
+	}
+	ticker := time.NewTicker(watchEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			if b.killed() > before {
+				end()
+				return
+			}
+		}
+	}
+}
 
 // killed is how often the kernel has killed a process of this sandbox for want of memory.
 func (b *box) killed() int64 {
