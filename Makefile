@@ -66,3 +66,7 @@ bench-start: build ## start to ready, first and later, and idle memory
 .PHONY: bench-overhead
 bench-overhead: build ## what a job costs beside its engine, and the engine in its sandbox against bare
 	$(GO) run ./bench/overhead $(BENCHFLAGS)
+
+.PHONY: test-vm
+test-vm: ## the sandbox's tests with cgroup v2, on Debian's kernel in a virtual machine
+	@scripts/test-vm.sh

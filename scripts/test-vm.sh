@@ -1,0 +1,63 @@
+#!/usr/bin/env bash
+# The sandbox's and cgroup tests in a virtual machine with Debian's kernel, where cgroup v2 is: QEMU's software
+# emulation, so it needs no /dev/kvm and runs in containers and CI. It installs what is missing as root, by apt-get.
+# The kernel is unpacked into the cache, never installed on this host.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+start=$SECONDS
+fail() {
+	echo "test-vm: $*" >&2
+	exit 1
+}
+[ "$(uname -m)" = x86_64 ] || fail "the test machine is x86-64, this host is $(uname -m): run it on one"
+command -v apt-get >/dev/null || fail "this needs Debian or Ubuntu (apt-get): it boots Debian's kernel and takes Debian's Python into the machine"
+if ! command -v qemu-system-x86_64 >/dev/null; then
+	[ "$(id -u)" -eq 0 ] || fail "install qemu-system-x86 and try again"
+	echo "test-vm: installing qemu-system-x86"
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null
+fi
+cache=${XDG_CACHE_HOME:-$HOME/.cache}/cloister/vm
+if [ ! -s "$cache/vmlinuz" ]; then
+	if ! apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1; then
+		[ "$(id -u)" -eq 0 ] || fail "apt knows no linux-image-cloud-amd64: run 'apt-get update' as root"
+		apt-get update -qq
+	fi
+	package=$(apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
+	[ -n "$package" ] || fail "apt knows no linux-image-cloud-amd64: this needs Debian's package sources"
+	echo "test-vm: fetching $package"
+	rm -rf "$cache"
+	mkdir -p "$cache/unpack"
+	(cd "$cache/unpack" && apt-get download -qq "$package" 2>/dev/null && dpkg -x ./*.deb .) || fail "cannot fetch $package"
+	mv "$cache"/unpack/boot/vmlinuz-* "$cache/vmlinuz"
+	rm -rf "$cache/unpack"
+fi
+dpkg -s python3.11-minimal >/dev/null 2>&1 || [ "$(id -u)" -eq 0 ] || fail "install python3 and try again"
+dpkg -s python3.11-minimal >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 >/dev/null
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export CGO_ENABLED=0
+go build -trimpath -ldflags "-s -w" -o "$work/init" ./vmtest/init
+go test -c -trimpath -ldflags "-s -w" -o "$work/local.test" ./internal/executor/local
+# Debian's smallest Python, its byte code and its libraries: the suite runs it in the sandbox.
+python() {
+	dpkg -L python3.11-minimal libpython3.11-minimal | grep -E '^/usr/(bin/python3.11|lib/python3.11(/|$))' | grep -v -e '/lib2to3' -e '/doc'
+	ls -d /usr/lib/python3.11/__pycache__/* /usr/lib/python3.11/{collections,encodings,importlib}/__pycache__/*
+	ldd /usr/bin/python3.11 | grep -oE '/[^ ]+' | while read -r lib; do
+		readlink -f "$lib"
+		real=/usr${lib#/usr}
+		[ "$real" = "$(readlink -f "$lib")" ] || echo "$real"
+	done
+}
+ln -s python3.11 "$work/python3"
+for name in bin lib lib64; do ln -s "usr/$name" "$work/$name"; done
+python | go run ./vmtest/initrd -o "$work/initrd" /init="$work/init" /local.test="$work/local.test" /usr/bin/python3="$work/python3" \
+	/bin="$work/bin" /lib="$work/lib" /lib64="$work/lib64" || fail "cannot write the initial RAM disk"
+echo "test-vm: machine made in $((SECONDS - start)) s ($(du -h "$work/initrd" | cut -f1) initial RAM disk)"
+timeout 240 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -nodefaults -no-reboot -display none -serial file:"$work/console" \
+	-kernel "$cache/vmlinuz" -initrd "$work/initrd" -append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on" || true
+tr -d '\r' <"$work/console" >"$work/log"
+cat "$work/log"
+echo "test-vm: $((SECONDS - start)) s"
+grep -q '^VMTEST PASS$' "$work/log" || fail "the tests failed in the machine, or it did not get to its end in 240 s; see above"
