@@ -70,3 +70,7 @@ bench-overhead: build ## what a job costs beside its engine, and the engine in i
 .PHONY: test-vm
 test-vm: ## the sandbox's tests with cgroup v2, on Debian's kernel in a virtual machine
 	@scripts/test-vm.sh
+
+.PHONY: bench-s3
+bench-s3: build ## PUT with SSE-KMS over TLS: server CPU per GB and memory, against versitygw
+	$(GO) run ./bench/s3 -versitygw "$$(bench/versitygw.sh)" $(BENCHFLAGS)

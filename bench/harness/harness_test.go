@@ -26,6 +26,7 @@ func TestReportJudges(t *testing.T) {
 		{"at most, above", func(r *harness.Report) { r.AtMost("wall", 2.01, 2, "s") }, 1, "MISSED  wall: 2.01 s (bound <= 2)\n"},
 		{"at least, at the bound", func(r *harness.Report) { r.AtLeast("ratio", 25, 25, "x") }, 0, "ok      ratio: 25 x (bound >= 25)\n"},
 		{"at least, below", func(r *harness.Report) { r.AtLeast("ratio", 24.9, 25, "x") }, 1, "MISSED  ratio: 24.9 x (bound >= 25)\n"},
+		{"not measured", func(r *harness.Report) { r.Missing("ratio", "no peer") }, 1, "MISSED  ratio: not measured: no peer\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -46,6 +46,12 @@ func (r *Report) AtLeast(name string, value, bound float64, unit string) {
 	r.judge(name, value, ">=", bound, unit, value >= bound)
 }
 
+// Missing counts a bound that could not be measured as missed, and says why.
+func (r *Report) Missing(name, why string) {
+	r.missed++
+	r.Say("MISSED  %s: not measured: %s", name, why)
+}
+
 func (r *Report) judge(name string, value float64, relation string, bound float64, unit string, ok bool) {
 	word := "ok"
 	if !ok {
