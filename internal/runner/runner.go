@@ -243,7 +243,8 @@ func (r *Runner[J]) beat(ctx context.Context, id string, done <-chan struct{}, c
 // run is the life of a claimed job. An error means that the job is not finished: the process is ending,
 // or the store fails; a later claim goes on from the log.
 func (r *Runner[J]) run(ctx context.Context, claim Claim) error {
-	job, err := r.c.Open(ctx, claim.ID, claim.Attempt)
+	// A stop that comes just now must not fail this: the job would be left until its lease ends.
+	job, err := r.c.Open(context.WithoutCancel(ctx), claim.ID, claim.Attempt)
 	if err != nil {
 		return fmt.Errorf("open job: %w", err)
 	}
