@@ -128,6 +128,9 @@ func (r *run) dropSession(context.Context) error {
 // useKey opens the model's data key: with a customer's key through the grant made at creation, as its
 // grantee.
 func (r *run) useKey(ctx context.Context) error {
+	if r.job.WrappedKey == nil {
+		return dataErrorf("Interrupted: the server stopped while it cleaned up after a failure of this job, whose key is destroyed already. Create the job again under another name.")
+	}
 	raw, err := r.s.openKey(ctx, r.job.Region, r.job.KeyARN, r.job.ModelARN, r.job.WrappedKey)
 	if err != nil {
 		if cloister.Code(err) != "" {

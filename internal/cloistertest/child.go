@@ -36,6 +36,8 @@ type ChildSpec struct {
 	KillAt int
 	// KillIn is a step at whose beginning the process kills itself, once it is logged.
 	KillIn string
+	// KillOn is a status of a job at which the process kills itself, once it is stored.
+	KillOn bedrockservice.Status
 	// Count is a file for the number of seams that were passed; then the process ends with its job.
 	Count string
 }
@@ -81,7 +83,7 @@ func (spec ChildSpec) serve() error {
 		Data: spec.Data, Config: config, Bases: bases, Engine: FakeEngine{}, Executor: host, Now: time.Now,
 		Log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Seams: server.Seams{Store: func(s bedrockservice.Store) bedrockservice.Store {
-			return &seamStore{s, seams, spec.KillIn}
+			return &seamStore{s, seams, spec}
 		}},
 	})
 	if err != nil {
@@ -117,8 +119,8 @@ func die() {
 // seamStore has a seam before and after each write that a job's life depends on.
 type seamStore struct {
 	bedrockservice.Store
-	c      *counter
-	killIn string
+	c    *counter
+	spec ChildSpec
 }
 
 func around(c *counter, write func() error) error {
@@ -134,7 +136,20 @@ func (s *seamStore) CreateJob(ctx context.Context, job bedrockservice.Job, tags,
 
 func (s *seamStore) Append(ctx context.Context, id, owner string, e runner.Event) error {
 	err := around(s.c, func() error { return s.Store.Append(ctx, id, owner, e) })
-	if s.killIn != "" && e.Step == s.killIn && e.Phase == runner.Started {
+	if s.spec.KillIn != "" && e.Step == s.spec.KillIn && e.Phase == runner.Started {
+		die()
+	}
+	return err
+}
+
+func (s *seamStore) UpdateJob(ctx context.Context, id string, change func(*bedrockservice.Job) error) error {
+	var status bedrockservice.Status
+	err := s.Store.UpdateJob(ctx, id, func(j *bedrockservice.Job) error {
+		err := change(j)
+		status = j.Status
+		return err
+	})
+	if err == nil && s.spec.KillOn != "" && status == s.spec.KillOn {
 		die()
 	}
 	return err

@@ -323,6 +323,43 @@ func TestKilledEveryTime(t *testing.T) {
 	})
 }
 
+// TestKilledWhileStopping kills a server that has just been asked to stop a job: the next one stops it, and what
+// it had measured is kept.
+func TestKilledWhileStopping(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	spec := cloistertest.ChildSpec{Data: filepath.Join(dir, "data"), Models: filepath.Join(dir, "models"), Scratch: filepath.Join(dir, "scratch"), KillOn: bedrockservice.Stopping}
+	cloistertest.BasesAt(t, spec.Models)
+	var out bytes.Buffer
+	child := cloistertest.StartChild(t, spec, nil, &out)
+	s := child.Attach(t)
+	key := s.Prepare(t)
+	in := cloistertest.Seed(cloistertest.JobInput("stopping"), executortest.SeedHang)
+	in.CustomModelKmsKeyId = &key
+	s.Create(t, in)
+	s.WaitTraining(t, "stopping")
+	if _, err := s.Bedrock.StopModelCustomizationJob(t.Context(), &bedrock.StopModelCustomizationJobInput{JobIdentifier: in.JobName}); err == nil {
+		t.Error("the stop was answered by a process that was to die before")
+	}
+	if err := child.Wait(t); !cloistertest.Killed(err) {
+		t.Fatalf("the child ended with %v\n%s", err, out.String())
+	}
+	s = cloistertest.Start(t, cloistertest.Options{Data: spec.Data})
+	job := s.Wait(t, "stopping")
+	if job.Status != types.ModelCustomizationJobStatusStopped || job.FailureMessage != nil {
+		t.Errorf("job %s, %q, want Stopped", job.Status, aws.ToString(job.FailureMessage))
+	}
+	steps := get(t, s, "model-customization-job-"+jobID(job)+"/training_artifacts/step_wise_training_metrics.csv")
+	if !strings.HasPrefix(steps, "step_number,epoch_number,training_loss,perplexity\n0,0,2,") {
+		t.Errorf("training metrics:\n%.200s", steps)
+	}
+	if keys := s.Keys(t, cloistertest.OutputBucket); len(keys) != 1 {
+		t.Errorf("output: %v, want the step metrics alone", keys)
+	}
+	wantGrants(t, s, key, 0)
+	empty(t, s.Host.Dir())
+}
+
 // TestKilledAtRandom kills at random times as often as CLOISTER_KILL_ROUNDS says (test-long says 100; without
 // it three times).
 func TestKilledAtRandom(t *testing.T) {
