@@ -74,3 +74,7 @@ test-vm: ## the sandbox's tests with cgroup v2, on Debian's kernel in a virtual 
 .PHONY: bench-s3
 bench-s3: build ## PUT with SSE-KMS over TLS: server CPU per GB and memory, against versitygw
 	$(GO) run ./bench/s3 -versitygw "$$(bench/versitygw.sh)" $(BENCHFLAGS)
+
+.PHONY: bench-api
+bench-api: build ## Get, List, Describe and KMS calls with 10,000 jobs in the store, against moto
+	$(GO) run ./bench/api -moto "$$(bench/moto.sh)" $(BENCHFLAGS)
