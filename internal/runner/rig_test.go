@@ -194,7 +194,6 @@ func (r *rig) process(crashAt int, enough func(*runner.Runner[int]) bool) int {
 	r.runs++
 	r.w.mu.Lock()
 	r.w.dead = false
-	already := len(r.w.ended)
 	r.w.mu.Unlock()
 	if err := r.jobs.Recover(r.t.Context()); err != nil {
 		r.t.Fatal(err)
@@ -246,17 +245,9 @@ func (r *rig) process(crashAt int, enough func(*runner.Runner[int]) bool) int {
 			r.t.Fatalf("the job has not ended; calls %v", r.w.calls)
 		}
 	}
-	if crashAt == 0 && len(r.w.ended) > already { // let Park come after Finish
-		r.settle()
-	}
 	cancel()
 	<-ended
 	return st.passed
-}
-
-// settle waits until the job's row is at rest.
-func (r *rig) settle() {
-	time.Sleep(20 * time.Millisecond)
 }
 
 func (r *rig) job() bedrock.Job {
@@ -353,7 +344,6 @@ func (r *rig) die(died *bool) {
 			r.t.Fatal("the process neither dies nor finishes its job")
 		}
 	}
-	r.settle()
 	cancel()
 	<-ended
 }
@@ -380,3 +370,16 @@ func (m *mortal) Append(ctx context.Context, id, owner string, e runner.Event) e
 	return m.Bedrock.Append(ctx, id, owner, e)
 }
 
+func (m *mortal) NextAttempt(ctx context.Context, id, owner string) (int, error) {
+	if err := m.alive(); err != nil {
+		return 0, err
+	}
+	return m.Bedrock.NextAttempt(ctx, id, owner)
+}
+
+func (m *mortal) Park(ctx context.Context, id, owner string) error {
+	if err := m.alive(); err != nil {
+		return err
+	}
+	return m.Bedrock.Park(ctx, id, owner)
+}

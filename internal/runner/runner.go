@@ -88,7 +88,7 @@ type Store interface {
 	Append(ctx context.Context, id, owner string, event Event) error
 	// NextAttempt raises the attempt, durably.
 	NextAttempt(ctx context.Context, id, owner string) (attempt int, err error)
-	// Park keeps a finished job whose clean-up failed, to be claimed again at the next start.
+	// Park keeps a job whose clean-up failed, to be claimed again at the next start; Finish does not change that.
 	Park(ctx context.Context, id, owner string) error
 }
 
@@ -104,8 +104,8 @@ type Config[J any] struct {
 	Steps []Step[J]
 	// Open prepares the memory of a run; the job's row is there.
 	Open func(ctx context.Context, id string, attempt int) (J, error)
-	// Finish makes the outcome durable and takes the job out of the queue. It is idempotent: a job that has
-	// ended keeps its first outcome.
+	// Finish makes the outcome durable and takes the job out of the queue, unless it is parked. It is
+	// idempotent: a job that has ended keeps its first outcome.
 	Finish func(ctx context.Context, id string, job J, outcome Outcome) error
 	// Owner names this process, uniquely.
 	Owner string
@@ -393,13 +393,12 @@ func (x *execution[J]) fail(ctx context.Context, failure error) error {
 				slog.String("job", x.claim.ID), slog.String("step", s.Name), slog.Any("error", err))
 		}
 	}
-	if err := x.r.c.Finish(ctx, x.claim.ID, x.job, Outcome{Err: failure}); err != nil {
-		return err
+	if parked { // before the end, so that a crash in between does not forget what is left to do
+		if err := x.r.c.Store.Park(ctx, x.claim.ID, x.r.c.Owner); err != nil {
+			return err
+		}
 	}
-	if parked {
-		return x.r.c.Store.Park(ctx, x.claim.ID, x.r.c.Owner)
-	}
-	return nil
+	return x.r.c.Finish(ctx, x.claim.ID, x.job, Outcome{Err: failure})
 }
 
 // letGo releases what this process holds in memory when it is about to end; the log stays as it is, so

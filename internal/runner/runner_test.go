@@ -186,6 +186,47 @@ func TestParked(t *testing.T) {
 	}
 }
 
+// TestCrashWhileParking kills a job whose clean-up does not go well, at every seam: the next start cleans up, and
+// the end is told once.
+func TestCrashWhileParking(t *testing.T) {
+	t.Parallel()
+	fail := func(r *rig) { r.w.fail["output"], r.w.fail["undo seal"] = 1, 3 }
+	dry := newRig(t)
+	fail(dry)
+	seams := dry.process(0, nil)
+	for n := 1; n <= seams; n++ {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			fail(r)
+			r.process(n, nil)
+			r.w.fail = map[string]int{} // all goes well from here
+			r.process(0, nil)
+			if status := r.job().Status; status == bedrock.Completed {
+				r.want(status, everything()...)
+			} else {
+				r.want(bedrock.Failed)
+			}
+			entries, err := r.jobs.Events(t.Context(), jobName, 0, 1000)
+			if err != nil {
+				t.Fatal(err)
+			}
+			done := 0
+			for _, e := range entries {
+				if e.Type == "done" {
+					done++
+				}
+			}
+			if done != 1 {
+				t.Errorf("the end was told %d times", done)
+			}
+			if _, ok, err := r.jobs.Claim(t.Context(), "other", time.Now().Add(time.Hour), time.Now().Add(2*time.Hour)); ok || err != nil {
+				t.Errorf("the job can still be claimed: %t, %v", ok, err)
+			}
+		})
+	}
+}
+
 // TestCleanupTriesAgain lets a clean-up fail twice: the third try does it.
 func TestCleanupTriesAgain(t *testing.T) {
 	t.Parallel()

@@ -279,21 +279,21 @@ func (s *Bedrock) StopQueued(ctx context.Context, id string, now time.Time) (boo
 	return stopped, err
 }
 
-// FinishJob implements bedrock.Store.
+// FinishJob implements bedrock.Store. A parked job stays so, and the end is told once.
 func (s *Bedrock) FinishJob(ctx context.Context, id string, change func(*bedrock.Job) error) error {
 	return s.db.write(ctx, func(tx *sql.Tx) error {
 		if err := s.update(ctx, tx, id, change); err != nil {
 			return err
 		}
-		res, err := tx.ExecContext(ctx, `UPDATE jobs SET queue = 'done', owner = '' WHERE id = $1 AND queue <> 'done'`, id)
-		if err := changed(res, err, bedrock.ErrNotFound); err != nil {
-			if errors.Is(err, bedrock.ErrNotFound) {
-				return nil
-			}
+		_, err := tx.ExecContext(ctx, `UPDATE jobs SET queue = CASE queue WHEN 'waiting' THEN queue ELSE 'done' END, owner = '' WHERE id = $1`, id)
+		if err != nil {
 			return err
 		}
 		var status string
-		if err := tx.QueryRowContext(ctx, `SELECT status FROM jobs WHERE id = $1`, id).Scan(&status); err != nil {
+		var told int
+		err = tx.QueryRowContext(ctx, `SELECT status, (SELECT count(*) FROM job_events WHERE job_id = $1 AND type = 'done') FROM jobs WHERE id = $1`, id).
+			Scan(&status, &told)
+		if err != nil || told > 0 {
 			return err
 		}
 		return s.event(ctx, tx, id, "done", map[string]any{"status": status})
