@@ -20,7 +20,7 @@ type position struct {
 
 // Objects implements s3.Store.
 func (s *S3) Objects(ctx context.Context, q s3.ListQuery) ([]s3.Entry[s3.Object], bool, error) {
-	return listKeys(ctx, s.db.reader, q, lister[s3.Object]{
+	return listKeys(ctx, s.db.reader.DB, q, lister[s3.Object]{
 		sql:  `SELECT key, size, etag, checksums, composite, modified_at FROM s3_objects`,
 		scan: scanListed,
 		at:   func(o s3.Object) position { return position{key: o.Key} },
@@ -42,7 +42,7 @@ func scanListed(row scanner) (s3.Object, error) {
 
 // Uploads implements s3.Store.
 func (s *S3) Uploads(ctx context.Context, q s3.ListQuery) ([]s3.Entry[s3.Upload], bool, error) {
-	return listKeys(ctx, s.db.reader, q, lister[s3.Upload]{
+	return listKeys(ctx, s.db.reader.DB, q, lister[s3.Upload]{
 		sql:  `SELECT ` + uploadColumns + ` FROM s3_uploads`,
 		scan: scanUpload,
 		at:   func(u s3.Upload) position { return position{key: u.Key, id: u.ID} },

@@ -30,7 +30,7 @@ const readers = 4
 // DB is an open database. It is safe for concurrent use.
 type DB struct {
 	writer *sql.DB
-	reader *sql.DB
+	reader *reader
 }
 
 // ErrNewer says that the database was written by a newer version of Cloister.
@@ -53,12 +53,13 @@ func Open(ctx context.Context, path string) (*DB, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	writer.SetMaxOpenConns(1)
-	reader, err := sql.Open("sqlite", dsn("deferred"))
+	pool, err := sql.Open("sqlite", dsn("deferred"))
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), writer.Close())
 	}
-	reader.SetMaxOpenConns(readers)
-	db := &DB{writer: writer, reader: reader}
+	pool.SetMaxOpenConns(readers)
+	pool.SetMaxIdleConns(readers) // opening one again costs more than a query
+	db := &DB{writer: writer, reader: newReader(pool)}
 	if err := db.prepare(ctx); err != nil {
 		if errors.Is(err, ErrCorrupt) {
 			return db, err
@@ -72,14 +73,14 @@ func Open(ctx context.Context, path string) (*DB, error) {
 // nor migrates.
 func OpenReader(ctx context.Context, path string) (*DB, error) {
 	q := url.Values{"mode": {"ro"}, "_pragma": {"busy_timeout(5000)", "query_only(1)"}}
-	reader, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
+	pool, err := sql.Open("sqlite", "file:"+(&url.URL{Path: path}).EscapedPath()+"?"+q.Encode())
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := reader.PingContext(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("open database: %w", err), reader.Close())
+	if err := pool.PingContext(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), pool.Close())
 	}
-	return &DB{writer: reader, reader: reader}, nil
+	return &DB{writer: pool, reader: newReader(pool)}, nil
 }
 
 // ErrPinned says that a setting of the database has another value.
