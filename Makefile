@@ -78,3 +78,16 @@ bench-s3: build ## PUT with SSE-KMS over TLS: server CPU per GB and memory, agai
 .PHONY: bench-api
 bench-api: build ## Get, List, Describe and KMS calls with 10,000 jobs in the store, against moto
 	$(GO) run ./bench/api -moto "$$(bench/moto.sh)" $(BENCHFLAGS)
+
+.PHONY: bench-train
+bench-train: ## training against stock TRL, tokens per CPU-second
+	$(GO) run ./bench/judge -command bench/train.sh -at-least 'ours / TRL, median of .*: ([0-9.]+)=1.2' $(BENCHFLAGS)
+
+.PHONY: bench-seal
+bench-seal: ## sealing and opening, memory to memory, against raw AES-GCM and minio/sio
+	$(GO) run ./bench/judge -command "$(GO) test ./internal/envelope -run '^\$$' -bench Ratios -benchtime 7x" $(BENCHFLAGS) \
+		-at-least '^BenchmarkRatios/(?:seal|open)_(?:artifact|object)\S+ .* ([0-9.]+) x_raw_gcm=0.8' \
+		-at-least '^BenchmarkRatios/(?:seal|open)_(?:artifact|object)\S+ .* ([0-9.]+) x_sio=1.2'
+
+.PHONY: bench
+bench: bench-start bench-overhead bench-s3 bench-api bench-seal bench-train ## every benchmark, one after another (about 15 minutes)

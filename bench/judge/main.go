@@ -1,0 +1,129 @@
+// Command judge runs another benchmark, passes on what it prints and holds figures in it against bounds. It
+// serves those benchmarks that live where they measure: internal/envelope's in Go, the engine's in Python.
+//
+//	judge -command 'go test ...' -at-least '([0-9.]+) x_sio=1.2' ...
+//
+// Each -at-least is a regular expression, whose only group is the figure, and its bound; it must match at
+// least one line, and every line that it matches counts.
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os/exec"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"example.com/cloister/bench/harness"
+)
+
+func main() {
+	j := &judge{}
+	flag.StringVar(&j.command, "command", "", "the benchmark, a command line of sh")
+	flag.Var(&j.bounds, "at-least", "REGEXP=BOUND, may be given several times")
+	harness.Main(j.run)
+}
+
+type judge struct {
+	command string
+	bounds  bounds
+}
+
+// bound is a figure that may not be below a value.
+type bound struct {
+	pattern *regexp.Regexp
+	value   float64
+}
+
+// bounds implements flag.Value.
+type bounds []bound
+
+// String implements flag.Value.
+func (b *bounds) String() string { return fmt.Sprint(len(*b), " bounds") }
+
+// Set implements flag.Value: REGEXP=BOUND, the last = counts.
+func (b *bounds) Set(text string) error {
+	at := strings.LastIndexByte(text, '=')
+	if at < 0 {
+		return errors.New("want REGEXP=BOUND")
+	}
+	pattern, err := regexp.Compile(text[:at])
+	if err != nil {
+		return err
+	}
+	if pattern.NumSubexp() != 1 {
+		return errors.New("the expression needs exactly one group, the figure")
+	}
+	value, err := strconv.ParseFloat(text[at+1:], 64)
+	if err != nil {
+		return err
+	}
+	*b = append(*b, bound{pattern, value})
+	return nil
+}
+
+// grace is what the command gets to end after an interrupt.
+const grace = 5 * time.Second
+
+func (j *judge) run(ctx context.Context, r *harness.Report) error {
+	if j.command == "" || len(j.bounds) == 0 {
+		return errors.New("-command and -at-least are needed")
+	}
+	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", j.command) //nolint:gosec // the Makefile's own
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = grace
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	var problems strings.Builder
+	cmd.Stderr = &problems
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	lines, err := pass(out, r)
+	if err := errors.Join(err, cmd.Wait()); err != nil {
+		return fmt.Errorf("%w\n%s", err, problems.String())
+	}
+	return j.judge(r, lines)
+}
+
+// pass prints lines as they come and keeps them.
+func pass(out io.Reader, r *harness.Report) ([]string, error) {
+	var lines []string
+	scanner := bufio.NewScanner(out)
+	for scanner.Scan() {
+		r.Say("%s", scanner.Text())
+		lines = append(lines, scanner.Text())
+	}
+	return lines, scanner.Err()
+}
+
+func (j *judge) judge(r *harness.Report, lines []string) error {
+	for _, b := range j.bounds {
+		found := false
+		for _, line := range lines {
+			match := b.pattern.FindStringSubmatch(line)
+			if match == nil {
+				continue
+			}
+			value, err := strconv.ParseFloat(match[1], 64)
+			if err != nil {
+				return fmt.Errorf("%q: %w", match[0], err)
+			}
+			found = true
+			r.AtLeast(strings.Join(strings.Fields(match[0]), " "), value, b.value, "x")
+		}
+		if !found {
+			return fmt.Errorf("no line matches %s", b.pattern)
+		}
+	}
+	return nil
+}
