@@ -122,7 +122,7 @@ func scripts(t *testing.T, path, dir string) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": servers.serve, "stop": servers.stop, "use": use, "status": status, "records": records, "within": within,
+			"serve": servers.serve, "shut": servers.shut, "sigkill": servers.sigkill, "use": use, "status": status, "records": records, "within": within,
 		},
 	})
 }
@@ -202,16 +202,30 @@ func (s *servers) serve(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// stop NAME ends a server, which must end well.
-func (s *servers) stop(ts *testscript.TestScript, neg bool, args []string) {
+// shut NAME ends a server, which must end well.
+func (s *servers) shut(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
-		ts.Fatalf("usage: stop NAME")
+		ts.Fatalf("usage: shut NAME")
 	}
 	p, ok := s.running.LoadAndDelete(ts.Getenv("WORK") + " " + args[0])
 	if !ok {
 		ts.Fatalf("no server %s runs", args[0])
 	}
 	ts.Check(p.(*process).end())
+}
+
+// sigkill NAME kills a server with SIGKILL.
+func (s *servers) sigkill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: sigkill NAME")
+	}
+	found, ok := s.running.LoadAndDelete(ts.Getenv("WORK") + " " + args[0])
+	if !ok {
+		ts.Fatalf("no server %s runs", args[0])
+	}
+	p := found.(*process)
+	ts.Check(p.cmd.Process.Kill())
+	<-p.ended
 }
 
 func (p *process) end() error {
