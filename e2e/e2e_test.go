@@ -225,7 +225,9 @@ func (s *servers) sigkill(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	p := found.(*process)
 	ts.Check(p.cmd.Process.Kill())
-	<-p.ended
+	if err := <-p.ended; err == nil {
+		ts.Fatalf("the server ended well although it was killed")
+	}
 }
 
 func (p *process) end() error {
