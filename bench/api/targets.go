@@ -120,7 +120,7 @@ func startMoto(ctx context.Context, python, dir string, jobs int) (*target, erro
 	if err != nil {
 		return nil, err
 	}
-	log, err := os.Create(filepath.Join(dir, "moto.log")) //nolint:gosec // the benchmark's folder
+	log, err := os.Create(filepath.Join(dir, "moto.log"))
 	if err != nil {
 		return nil, err
 	}

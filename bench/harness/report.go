@@ -134,7 +134,7 @@ func firstWord(path string) string {
 
 // readAll is a file's text, empty if it cannot be read: it only describes the machine.
 func readAll(path string) string {
-	text, err := os.ReadFile(path) //nolint:gosec // names from this file
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return ""
 	}

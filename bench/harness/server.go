@@ -38,7 +38,7 @@ const patience = 30 * time.Second
 // StartServer runs a cloister binary on a data directory and waits for its ready line. The log goes to
 // DATA.log. Stop must be called.
 func StartServer(ctx context.Context, bin, data string, args ...string) (_ *Server, err error) {
-	log, err := os.OpenFile(data+".log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) //nolint:gosec // the benchmark's folder
+	log, err := os.OpenFile(data+".log", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
 	}

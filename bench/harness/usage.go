@@ -22,7 +22,7 @@ const tick = 10 * time.Millisecond
 // UsageOf reads a process's usage.
 func UsageOf(pid int) (Usage, error) {
 	dir := "/proc/" + strconv.Itoa(pid)
-	stat, err := os.ReadFile(dir + "/stat") //nolint:gosec // a number
+	stat, err := os.ReadFile(dir + "/stat")
 	if err != nil {
 		return Usage{}, err
 	}
@@ -30,7 +30,7 @@ func UsageOf(pid int) (Usage, error) {
 	if err != nil {
 		return Usage{}, err
 	}
-	status, err := os.ReadFile(dir + "/status") //nolint:gosec // a number
+	status, err := os.ReadFile(dir + "/status")
 	if err != nil {
 		return Usage{}, err
 	}

@@ -19,7 +19,7 @@ import (
 // The yardstick's credentials; it listens on loopback only.
 const (
 	peerAccessKey = "benchaccess"
-	peerSecret    = "benchsecretbenchsecret" //nolint:gosec // of a server that lives as long as this process
+	peerSecret    = "benchsecretbenchsecret"
 )
 
 // patience bounds the start of the yardstick.
