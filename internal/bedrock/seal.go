@@ -28,6 +28,13 @@ func (r *run) sealArtifact(ctx context.Context) error {
 	if len(r.files) == 0 {
 		return errors.New("the engine left no weights")
 	}
+	total := int64(0)
+	for _, size := range r.files {
+		total += size
+	}
+	if total > r.s.Limits.ScratchBytes { // a sparse file can be larger than what holds it
+		return errors.New("the engine claims more bytes than the scratch has")
+	}
 	for _, name := range slices.Sorted(maps.Keys(r.files)) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -74,8 +81,8 @@ func (r *run) openOutput(name string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("not a plain file (%s)", info.Mode().Type())
+	if !info.Mode().IsRegular() || info.Size() != r.files[name] {
+		return nil, fmt.Errorf("not a plain file of the size that the engine said (%s)", info.Mode().Type())
 	}
 	return r.box.Scratch().Open(at)
 }

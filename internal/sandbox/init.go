@@ -55,6 +55,8 @@ func runInit() int {
 type packet struct {
 	message
 	files []*os.File
+	// killed says that this process is to be killed; it may not have been started yet.
+	killed *atomic.Bool
 }
 
 type initProcess struct {
@@ -77,6 +79,7 @@ func (in *initProcess) answer(r reply, fds []int) {
 
 // listen reads requests. Its end is the sandbox's: the program that made it is gone.
 func (in *initProcess) listen() {
+	killed := &atomic.Bool{} // of the process that was asked for last
 	for {
 		text, files, err := receivePacket(in.conn)
 		if err != nil {
@@ -88,9 +91,11 @@ func (in *initProcess) listen() {
 		}
 		switch {
 		case r.Kill:
+			killed.Store(true) // before killAll: serve looks at it after it has forked
 			killAll()
 		case r.Process != nil:
-			in.requests <- packet{*r.Process, files}
+			killed = &atomic.Bool{}
+			in.requests <- packet{*r.Process, files, killed}
 		}
 	}
 }
@@ -109,6 +114,9 @@ func (in *initProcess) serve(p packet) {
 	if err != nil {
 		in.answer(reply{Error: "start the process: " + err.Error()}, nil)
 		return
+	}
+	if p.killed.Load() { // the kill came before there was anything to kill
+		killAll()
 	}
 	exit := Exit{}
 	for running := true; ; {

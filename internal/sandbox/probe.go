@@ -37,6 +37,14 @@ func runProbe() int {
 		refused("AF_VSOCK socket", socketOf(unix.AF_VSOCK, unix.SOCK_STREAM)),
 		refused("AF_PACKET socket", socketOf(unix.AF_PACKET, unix.SOCK_RAW)),
 		refused("raw socket", socketOf(unix.AF_INET, unix.SOCK_RAW)),
+		refused("netfilter socket", func() error {
+			fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW, unix.NETLINK_NETFILTER)
+			if err == nil {
+				_ = unix.Close(fd)
+			}
+			return err
+		}),
+		refused("secret memory", func() error { _, err := unix.MemfdSecret(0); return err }),
 		refused("ptrace", func() error { return unix.PtraceAttach(1) }),
 		refused("kernel keyring", func() error { _, err := unix.KeyctlGetKeyringID(-3, false); return err }),
 		refused("write to the root", func() error { return os.WriteFile("/x", nil, 0o600) }),

@@ -186,7 +186,7 @@ func (b *builder) proc() {
 			return setAttributes(path, unix.MOUNT_ATTR_RDONLY)
 		})
 	}
-	for _, name := range []string{"kcore", "keys", "timer_list", "sysrq-trigger", "kmsg"} {
+	for _, name := range []string{"kcore", "keys", "timer_list", "sysrq-trigger", "kmsg", "kallsyms", "config.gz", "cmdline", "modules"} {
 		b.do("hide /proc/"+name, func() error {
 			path := filepath.Join(target, name)
 			if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {

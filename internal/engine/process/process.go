@@ -48,7 +48,7 @@ func (c Command) Run(ctx context.Context, box executor.Sandbox, spec engine.Spec
 		return Result{}, err
 	}
 	name := path.Base(engine.SpecPath)
-	if err := box.Scratch().WriteFile(name, text, 0o644); err != nil {
+	if err := place(box.Scratch(), name, text); err != nil {
 		return Result{}, fmt.Errorf("write specification: %w", err)
 	}
 	ours, theirs, err := socketPair()
@@ -96,6 +96,20 @@ func (c Command) Run(ctx context.Context, box executor.Sandbox, spec engine.Spec
 		return Result{Exit: exit}, fmt.Errorf("%w: exit status %d after %s", engine.ErrProtocol, exit.Code, final.Kind())
 	}
 	return Result{Exit: exit, Final: final}, closeErr
+}
+
+// place writes a file that an earlier process may have put something else in place of: a link, a pipe on
+// which writing would wait for ever.
+func place(root *os.Root, name string, text []byte) error {
+	if err := root.RemoveAll(name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(text)
+	return errors.Join(err, file.Close())
 }
 
 // exitOf is the exit status that goes with an event that ends a run.

@@ -114,7 +114,7 @@ func (g *v2) limitsSwap() bool { return true }
 // create leaves memory.oom.group alone: with it the kernel would kill the sandbox's init too, and with that the
 // scratch. Executor's watch ends the other processes.
 func (g *v2) create(id string, l executor.Limits) (group, error) {
-	dir := filepath.Join(g.dir, id)
+	dir := filepath.Join(g.dir, groupName(id))
 	if err := makeGroup(dir); err != nil {
 		return nil, err
 	}
@@ -169,7 +169,7 @@ func (g *v1) name() string     { return "cgroup v1" }
 func (g *v1) limitsSwap() bool { return g.swap }
 
 func (g *v1) create(id string, l executor.Limits) (group, error) {
-	made := &v1group{id}
+	made := &v1group{groupName(id)}
 	for _, c := range v1Controllers() {
 		if err := makeGroup(made.dir(c)); err != nil {
 			return nil, errors.Join(err, made.remove())
@@ -199,10 +199,10 @@ func (g *v1) sweep() {
 	}
 }
 
-type v1group struct{ id string }
+type v1group struct{ name string }
 
 func (g *v1group) dir(controller string) string {
-	return filepath.Join(cgroupRoot, controller, folder, g.id)
+	return filepath.Join(cgroupRoot, controller, folder, g.name)
 }
 
 func (g *v1group) add(pid int) error {
@@ -226,14 +226,19 @@ func (g *v1group) remove() error {
 	return errors.Join(failures...)
 }
 
-// sweepFolder removes the cgroups in a folder that hold no process: the kernel refuses the others.
+// groupName names a sandbox's cgroup for this process, so that servers side by side keep out of each other's.
+func groupName(id string) string { return id + "." + strconv.Itoa(os.Getpid()) }
+
+// sweepFolder removes the cgroups of servers that are gone, if they hold no process: the kernel refuses the
+// others.
 func sweepFolder(dir string) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return // nothing was ever made there
 	}
 	for _, e := range entries {
-		if e.IsDir() {
+		pid, err := strconv.Atoi(e.Name()[strings.LastIndexByte(e.Name(), '.')+1:])
+		if e.IsDir() && err == nil && pid != os.Getpid() && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}

@@ -83,7 +83,7 @@ func TestSandboxDiesWithItsMaker(t *testing.T) {
 	}
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		local.New(t.Context(), local.Config{}) // a start sweeps what is empty
-		left, err := filepath.Glob("/sys/fs/cgroup/*/cloister/" + id)
+		left, err := filepath.Glob("/sys/fs/cgroup/*/cloister/" + id + ".*")
 		if err == nil && len(left) == 0 {
 			return
 		}

@@ -246,8 +246,11 @@ func (b *box) Run(ctx context.Context, p executor.Process) (executor.Exit, error
 		Argv: p.Argv, Env: p.Env, Dir: p.Dir, Files: [4]*os.File{nil, out.file, errs.file, p.Control},
 	}, running.Done())
 	if err := errors.Join(err, out.end(), errs.end()); err != nil {
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return executor.Exit{}, context.Cause(ctx)
+		case b.killed() > before: // the kernel took init itself: the sandbox is gone
+			return executor.Exit{Code: 128 + int(unix.SIGKILL), OverLimit: "memory"}, nil
 		}
 		return executor.Exit{}, err
 	}
