@@ -37,7 +37,7 @@ command -v go >/dev/null || {
 
 say "building"
 CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(git describe --always --dirty 2>/dev/null || echo devel)" -o bin/cloister ./cmd/cloister >&2
-bin/cloister engine status >/dev/null 2>&1 || say "installing the training engine (2.5 GB to download, once)"
+bin/cloister engine status >/dev/null 2>&1 || say "installing the training engine (2.6 GB to download, once)"
 bin/cloister engine install >&2
 for model in "smollm2 huggingface.smollm2-135m-v1:0" "tiny cloister.tiny-v1:0"; do
 	# shellcheck disable=SC2086 # two words

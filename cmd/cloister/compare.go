@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"strings"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -119,10 +120,11 @@ func printComparison(c *cobra.Command, in bedrockservice.Comparison, out bedrock
 	return err
 }
 
-// oneLine shows text on one line, without what a terminal would obey.
+// oneLine shows text on one line, without what a terminal would obey: controls, and marks that turn the
+// direction of writing.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < 0x20 || r == 0x7f || r >= 0x80 && r < 0xa0 {
+		if !unicode.IsPrint(r) {
 			return '⏎'
 		}
 		return r

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -136,8 +137,8 @@ func shellQuote(s string) string {
 
 // writeProfile writes a profile into the files that AWS's clients read.
 func writeProfile(c *cobra.Command, name string, a access) error {
-	if strings.ContainsAny(name, "[]\n\r") || strings.TrimSpace(name) != name {
-		return usageErrorf("%q cannot be the name of a profile", name)
+	if !profileName.MatchString(name) {
+		return usageErrorf("%q cannot be the name of a profile: use letters, digits and _.@+-", name)
 	}
 	configPath, err := awsFile("AWS_CONFIG_FILE", "config")
 	if err != nil {
@@ -151,11 +152,16 @@ func writeProfile(c *cobra.Command, name string, a access) error {
 	if name == "default" {
 		section = name
 	}
-	config := fmt.Sprintf("endpoint_url = %s\nca_bundle = %s\nregion = %s\ns3 =\n    signature_version = s3v4\n", a.endpoint.URL, a.bundle, a.endpoint.Region)
+	for path, section := range map[string]string{configPath: section, credentialsPath: name} {
+		if err := ours(path, section); err != nil {
+			return err
+		}
+	}
+	config := fmt.Sprintf(mark+"endpoint_url = %s\nca_bundle = %s\nregion = %s\ns3 =\n    signature_version = s3v4\n", a.endpoint.URL, a.bundle, a.endpoint.Region)
 	if err := replaceSection(configPath, section, config); err != nil {
 		return err
 	}
-	keys := fmt.Sprintf("aws_access_key_id = %s\naws_secret_access_key = %s\n", a.keyID, a.secret)
+	keys := fmt.Sprintf(mark+"aws_access_key_id = %s\naws_secret_access_key = %s\n", a.keyID, a.secret)
 	if err := replaceSection(credentialsPath, name, keys); err != nil {
 		return err
 	}
@@ -172,6 +178,27 @@ func awsFile(variable, name string) (string, error) {
 		return "", err
 	}
 	return filepath.Join(home, ".aws", name), nil
+}
+
+var profileName = regexp.MustCompile(`^[A-Za-z0-9_.@+-]{1,64}$`)
+
+// mark begins every section that this program wrote, and only such sections are replaced.
+const mark = "# written by cloister env\n"
+
+// ours refuses a section that exists and is not ours.
+func ours(path, section string) error {
+	text, err := os.ReadFile(path)
+	if os.IsNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	_, rest, found := strings.Cut("\n"+string(text), "\n["+section+"]\n")
+	if found && !strings.HasPrefix(rest, mark) {
+		return fmt.Errorf("%s has a profile [%s] that was not written by this program: choose another name, or remove it", path, section)
+	}
+	return nil
 }
 
 // replaceSection puts a section into an INI file, in place of one of the same name, and leaves the rest as
@@ -199,6 +226,9 @@ func replaceSection(path, section, body string) error {
 	out += "[" + section + "]\n" + body
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil { // a linked file stays linked
+		path = target
 	}
 	temp := path + ".cloister"
 	if err := os.WriteFile(temp, []byte(out), 0o600); err != nil {

@@ -145,7 +145,7 @@ func printView(c *cobra.Command, v bedrockservice.View) error {
 	table := tabwriter.NewWriter(c.OutOrStdout(), 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		if row[1] != "" {
-			_, _ = fmt.Fprintf(table, "%s\t%s\n", row[0], row[1]) // Flush tells
+			_, _ = fmt.Fprintf(table, "%s\t%s\n", row[0], oneLine(row[1])) // Flush tells
 		}
 	}
 	for _, s := range v.Steps {

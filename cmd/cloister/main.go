@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,12 @@ func run() int {
 		return exit.code
 	}
 	fmt.Fprintln(os.Stderr, "cloister:", err)
+	if strings.HasPrefix(err.Error(), "unknown command") { // cobra's own, without a type
+		return 2
+	}
+	if endpoint := os.Getenv("AWS_ENDPOINT_URL"); endpoint != "" && errors.Is(err, syscall.ECONNREFUSED) {
+		fmt.Fprintf(os.Stderr, "cloister: AWS_ENDPOINT_URL is %s, where nobody answers: run 'eval \"$(cloister env)\"' again, or give --data\n", endpoint)
+	}
 	return 1
 }
 

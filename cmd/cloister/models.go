@@ -98,7 +98,7 @@ func modelsListCommand() *cobra.Command {
 			_, _ = fmt.Fprintln(table, "ID\tNAME\tPARAMETERS\tCONTEXT\tMETHOD\tSIZE") // Flush tells
 			for _, m := range models {
 				_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t%d MB\n",
-					m.ID, m.Name, m.Parameters, m.ContextLength, m.DefaultMethod, m.Size()/1_000_000)
+					m.ID, oneLine(m.Name), m.Parameters, m.ContextLength, m.DefaultMethod, m.Size()/1_000_000)
 			}
 			if err := table.Flush(); err != nil {
 				return err
@@ -152,7 +152,7 @@ func modelsShowCommand() *cobra.Command {
 				{"default aliases", strings.Join(aliasesOf(m.ID), ", ")},
 				{"folder", registry.Dir(m.ID)},
 			} {
-				_, _ = fmt.Fprintf(table, "%s\t%s\n", row[0], row[1]) // Flush tells
+				_, _ = fmt.Fprintf(table, "%s\t%s\n", row[0], oneLine(row[1])) // Flush tells
 			}
 			for _, file := range m.Files {
 				_, _ = fmt.Fprintf(table, "file\t%s  %d bytes  sha256 %s\n", file.Name, file.Size, file.SHA256)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
 
 	"example.com/cloister/internal/engine"
 )
@@ -70,7 +71,7 @@ func failure(c *cobra.Command, cl *client, job string) string {
 	if err := cl.fetch(c.Context(), http.MethodGet, jobPath(job), nil, &view); err != nil || view.FailureMessage == "" {
 		return ""
 	}
-	return ": " + view.FailureMessage
+	return ": " + oneLine(view.FailureMessage)
 }
 
 // stream reads events until the connection ends.
@@ -133,7 +134,7 @@ func (d *display) end() {
 // line prints a whole line.
 func (d *display) line(format string, args ...any) error {
 	d.end()
-	_, err := fmt.Fprintf(d.out, format+"\n", args...)
+	_, err := fmt.Fprintln(d.out, oneLine(fmt.Sprintf(format, args...)))
 	return err
 }
 
@@ -189,6 +190,16 @@ const plainEvery = 5 * time.Second
 
 const barWidth = 24
 
+// width is the terminal's, in columns; 80 if it does not say.
+func (d *display) width() int {
+	if file, ok := d.out.(*os.File); ok {
+		if size, err := unix.IoctlGetWinsize(int(file.Fd()), unix.TIOCGWINSZ); err == nil && size.Col > 0 {
+			return int(size.Col)
+		}
+	}
+	return 80
+}
+
 func (d *display) step(e *engine.Step) error {
 	done := e.Step + 1
 	left := time.Duration(e.ETASeconds * float64(time.Second)).Round(time.Second)
@@ -207,6 +218,10 @@ func (d *display) step(e *engine.Step) error {
 	}
 	filled = min(max(filled, 0), barWidth)
 	d.open = true
-	_, err := fmt.Fprintf(d.out, "\r\x1b[Ktrain    [%s%s] %s", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), text)
+	line := fmt.Sprintf("train    [%s%s] %s", strings.Repeat("#", filled), strings.Repeat(".", barWidth-filled), text)
+	if width := d.width(); len(line) >= width { // a line that wraps cannot be drawn anew
+		line = line[:max(width-1, 0)]
+	}
+	_, err := fmt.Fprintf(d.out, "\r\x1b[K%s", line)
 	return err
 }

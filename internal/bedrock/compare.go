@@ -83,6 +83,9 @@ func (s *Service) Compare(ctx context.Context, identifier string, c Comparison) 
 	defer func() { err = errors.Join(err, box.Destroy(context.WithoutCancel(ctx))) }()
 	root := box.Scratch()
 	if err := s.unseal(ctx, model, key, root, inScratch(engine.ModelPath)); err != nil {
+		if _, gone := s.Store.Model(ctx, s.Account, model.Region, model.ARN); errors.Is(gone, ErrNotFound) { // deleted meanwhile
+			return Compared{}, cloister.Errorf("ResourceNotFoundException", "The provided model identifier could not be found: %s", identifier)
+		}
 		return Compared{}, damaged(model, err)
 	}
 	if err := c.place(root); err != nil {

@@ -148,6 +148,9 @@ func (s *Service) newJob(ctx context.Context, in *awsbedrock.CreateModelCustomiz
 			job.ValidationURIs = append(job.ValidationURIs, aws.ToString(v.S3Uri))
 		}
 	}
+	if err := checkOutputKeys(job); err != nil {
+		return fail(err)
+	}
 	if err := job.configure(found.manifest, in.HyperParameters); err != nil {
 		return fail(err)
 	}

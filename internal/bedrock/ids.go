@@ -81,11 +81,11 @@ var (
 // findJob authorizes an action on a job and loads it. The identifier is an ARN or a name.
 func (s *Service) findJob(ctx context.Context, action, identifier string) (Job, error) {
 	region := cloister.CallFrom(ctx).Region
-	job, err := s.Store.Job(ctx, s.Account, region, lastPart(jobARNPattern, identifier))
+	job, err := s.lookUpJob(ctx, region, identifier)
 	if err != nil && !errors.Is(err, ErrNotFound) {
 		return Job{}, err
 	}
-	found := err == nil && (!strings.HasPrefix(identifier, "arn:") || job.ARN == identifier)
+	found := err == nil
 	resource := identifier
 	switch {
 	case found:
@@ -134,12 +134,17 @@ func (s *Service) findModel(ctx context.Context, action, identifier string) (Mod
 	return model, nil
 }
 
-// lastPart is the id of an ARN that matches, else the identifier itself.
-func lastPart(pattern *regexp.Regexp, identifier string) string {
-	if pattern.MatchString(identifier) {
-		return identifier[strings.LastIndexByte(identifier, '/')+1:]
+// lookUpJob finds a job of the region by its ARN, whose last part is its id and nobody's name, or else by its
+// name, or else by its id.
+func (s *Service) lookUpJob(ctx context.Context, region cloister.Region, identifier string) (Job, error) {
+	if !strings.HasPrefix(identifier, "arn:") {
+		return s.Store.Job(ctx, s.Account, region, identifier)
 	}
-	return identifier
+	job, err := s.Store.JobByID(ctx, identifier[strings.LastIndexByte(identifier, '/')+1:])
+	if err == nil && job.ARN != identifier {
+		return Job{}, ErrNotFound
+	}
+	return job, err
 }
 
 // foreign refuses ARNs of other accounts and regions.

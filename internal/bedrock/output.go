@@ -6,9 +6,9 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
-	"path"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -35,8 +35,28 @@ func outputKey(job Job, name string) (location, error) {
 	if err != nil {
 		return location{}, err
 	}
-	at.key = path.Join(at.key, "model-customization-job-"+job.ID, name)
+	if at.key != "" && !strings.HasSuffix(at.key, "/") {
+		at.key += "/"
+	}
+	at.key += "model-customization-job-" + job.ID + "/" + name
 	return at, nil
+}
+
+// maxKey is S3's limit of a key, in bytes.
+const maxKey = 1024
+
+// checkOutputKeys makes sure, before anything is trained, that the output files can have their names.
+func checkOutputKeys(job Job) error {
+	for _, name := range append(validationMetricsPaths(), stepMetricsPath) {
+		at, err := outputKey(job, name)
+		if err != nil {
+			return err
+		}
+		if len(at.key) > maxKey {
+			return cloister.Errorf("ValidationException", "outputDataConfig.s3Uri is too long: the key of %s below it would have %d bytes, more than S3's %d.", name, len(at.key), maxKey)
+		}
+	}
+	return nil
 }
 
 // writeOutput writes the metrics files into the customer's bucket, as the role. The bucket's own
@@ -145,7 +165,7 @@ func (r *run) deleteOutput(ctx context.Context) error {
 			return err
 		}
 		_, err = r.s.Objects.DeleteObject(asJob(ctx, r.job, r.session), &s3.DeleteObjectInput{Bucket: &at.bucket, Key: &at.key})
-		if code := cloister.Code(err); err != nil && !slices.Contains([]string{"NoSuchBucket", "NoSuchKey", "AccessDenied"}, code) {
+		if code := cloister.Code(err); err != nil && !slices.Contains([]string{"NoSuchBucket", "NoSuchKey", "AccessDenied", "KeyTooLongError"}, code) {
 			return err
 		}
 	}

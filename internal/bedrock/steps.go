@@ -273,8 +273,8 @@ func (s *Service) failureMessage(ctx context.Context, job Job, err error) string
 	var data *dataError
 	switch {
 	case errors.As(err, &data):
-		if len(data.text) > maxFailureMessage {
-			return data.text[:maxFailureMessage]
+		if text := []rune(data.text); len(text) > maxFailureMessage {
+			return string(text[:maxFailureMessage])
 		}
 		return data.text
 	case errors.Is(err, runner.ErrInterrupted):

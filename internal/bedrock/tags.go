@@ -69,10 +69,7 @@ func (s *Service) tagged(ctx context.Context, action, arn string) error {
 	var err error
 	switch {
 	case jobARNPattern.MatchString(arn):
-		var job Job
-		if job, err = s.Store.Job(ctx, s.Account, region, lastPart(jobARNPattern, arn)); err == nil && job.ARN != arn {
-			err = ErrNotFound
-		}
+		_, err = s.lookUpJob(ctx, region, arn)
 	case modelARNPattern.MatchString(arn):
 		_, err = s.Store.Model(ctx, s.Account, region, arn)
 	case strings.HasPrefix(arn, "arn:"):

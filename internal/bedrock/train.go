@@ -117,9 +117,9 @@ func (s *Service) engineFailure(result EngineResult, training string, validation
 	case engine.ReasonOOM:
 		return dataErrorf("The job ran out of memory: %s", failed.Message)
 	case engine.ReasonNonFinite:
-		return dataErrorf("Training diverged: %s. Lower learningRate.", failed.Message)
+		return dataErrorf("Training diverged: %s.", failed.Message)
 	case engine.ReasonNoEffect:
-		return dataErrorf("Training changed nothing: %s. Raise learningRate.", failed.Message)
+		return dataErrorf("Training had no effect: %s.", failed.Message)
 	case engine.ReasonInternal:
 	}
 	return fmt.Errorf("engine: %s", failed.Message)

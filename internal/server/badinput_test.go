@@ -73,7 +73,7 @@ func TestBadData(t *testing.T) {
 			in.ValidationDataConfig = &types.ValidationDataConfig{Validators: []types.Validator{{S3Uri: aws.String("s3://" + cloistertest.InputBucket + "/bad.jsonl")}}}
 		}, []string{"bad.jsonl", "line 2"}, "data"},
 		{"engine killed", good, seed(executortest.SeedDie), []string{"The training engine ended unexpectedly (exit status 137)"}, "training"},
-		{"non-finite loss", good, seed(executortest.SeedNonFinite), []string{"Training diverged", "Lower learningRate"}, "training"},
+		{"non-finite loss", good, seed(executortest.SeedNonFinite), []string{"Training diverged", "lower the learning rate"}, "training"},
 		{"garbage from the engine", good, seed(executortest.SeedGarbage), []string{"Encountered an unexpected error when processing the request, please try again", "the server's log has the cause"}, "training"},
 		{"data that the engine refuses", good, seed(executortest.SeedData), []string{"no token to learn", "s3://tm-bedrock-input-data/train.jsonl, line 2"}, "training"},
 	} {

@@ -125,7 +125,15 @@ func (s *Server) open(ctx context.Context) (err error) {
 func (s *Server) wire(ctx context.Context) error {
 	o := s.o
 	account := cloister.AccountID(o.Config.Account)
-	seal, err := rootseal.OpenFile(filepath.Join(o.Data, "root.key"))
+	rootKey := filepath.Join(o.Data, "root.key")
+	if _, err := os.Stat(rootKey); errors.Is(err, os.ErrNotExist) {
+		if pinned, err := s.db.Pinned(ctx, "root-key"); err != nil {
+			return err
+		} else if pinned {
+			return fmt.Errorf("root key %s is missing: put back the root.key that belongs to this database; a new one could not open it", rootKey)
+		}
+	}
+	seal, err := rootseal.OpenFile(rootKey)
 	if err != nil {
 		return err
 	}

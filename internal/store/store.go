@@ -119,6 +119,13 @@ func (db *DB) Pin(ctx context.Context, name, value string) error {
 	})
 }
 
+// Pinned reports whether a setting was ever pinned.
+func (db *DB) Pinned(ctx context.Context, name string) (bool, error) {
+	var n int
+	err := db.reader.QueryRowContext(ctx, `SELECT count(*) FROM settings WHERE name = $1`, name).Scan(&n)
+	return n > 0, err
+}
+
 // Close closes the database.
 func (db *DB) Close() error { return errors.Join(db.reader.Close(), db.writer.Close()) }
 

@@ -115,7 +115,7 @@ func (f *fake) train(s *engine.Train) int {
 	f.emit(&engine.Started{MaxSteps: steps, StepsPerEpoch: perEpoch, MicroBatch: 1, Parameters: 1, Trainable: 1, Seed: s.Seed, Threads: int64(s.Threads), Versions: map[string]string{"fake": "1"}})
 	for i := range steps {
 		if s.Seed == SeedNonFinite && i == 1 {
-			return f.fail(engine.ReasonNonFinite, "the loss of step 1 is not a number", "", 0)
+			return f.fail(engine.ReasonNonFinite, "at step 1 the loss or its gradient is not a number: lower the learning rate", "", 0)
 		}
 		f.emit(&engine.Step{
 			Step: i, MaxSteps: steps, Epoch: i / perEpoch, Loss: 2 / float64(i+1), LearningRate: s.LearningRate, TokensTotal: 10 * (i + 1),

@@ -32,6 +32,7 @@ func Run(t *testing.T, e executor.Executor) {
 		{"process limit", testPids},
 		{"wall limit", testWall},
 		{"context ends a process", testContext},
+		{"a kill at any moment counts", testEarlyKill},
 		{"nothing outlives a process", testLeftovers},
 		{"destroy ends what runs", testDestroy},
 		{"bad specifications", testBadSpecs},
@@ -239,6 +240,19 @@ func testContext(t *testing.T, e executor.Executor) {
 	}
 	if exit, out := python(t, box, `print("next")`); exit.Code != 0 || out != "next" {
 		t.Errorf("the next process: %+v, %q", exit, out)
+	}
+}
+
+func testEarlyKill(t *testing.T, e executor.Executor) {
+	box := create(t, e, nil)
+	for i := range 60 {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i*20)*time.Microsecond)
+		start := time.Now()
+		_, err := box.Run(ctx, executor.Process{Argv: []string{"/usr/bin/sleep", "20"}})
+		cancel()
+		if err == nil || time.Since(start) > 10*time.Second {
+			t.Fatalf("killed after %d µs: Run = %v after %v", i*20, err, time.Since(start))
+		}
 	}
 }
 
