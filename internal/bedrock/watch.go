@@ -41,8 +41,10 @@ func (s *Service) Watch(ctx context.Context, identifier string, after int64, sen
 		if len(entries) == eventPage {
 			continue
 		}
-		if current, err := s.Store.JobByID(ctx, job.ID); err != nil || current.Status.Terminal() && len(entries) == 0 {
-			return err // a job that ended before "after": there is nothing to wait for
+		if len(entries) == 0 {
+			if over, err := s.told(ctx, job.ID, after); err != nil || over {
+				return err // the job ended before "after": there is nothing to wait for
+			}
 		}
 		select {
 		case <-news:
@@ -52,6 +54,29 @@ func (s *Service) Watch(ctx context.Context, identifier string, after int64, sen
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
+		}
+	}
+}
+
+// told reports whether the end of a job was in its event stream up to a sequence number. Its status alone does
+// not say so: a model may be registered, and what the job holds not be released yet.
+func (s *Service) told(ctx context.Context, id string, until int64) (bool, error) {
+	job, err := s.Store.JobByID(ctx, id)
+	if err != nil || !job.Status.Terminal() {
+		return false, err
+	}
+	for after := int64(0); ; {
+		entries, err := s.Store.Events(ctx, id, after, eventPage)
+		if err != nil {
+			return false, err
+		}
+		for _, e := range entries {
+			if after = e.Seq; e.Type == "done" {
+				return e.Seq <= until, nil
+			}
+		}
+		if len(entries) < eventPage {
+			return false, nil
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package cloistertest
 
 import (
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -84,7 +85,7 @@ func (s *Server) Create(t testing.TB, in *bedrock.CreateModelCustomizationJobInp
 // patience is how long a test waits for a job of the fake engine: machines are shared.
 const patience = 60 * time.Second
 
-// Wait waits until a job has ended and returns its description.
+// Wait waits until a job has ended and has let go of all that it held, and returns its description.
 func (s *Server) Wait(t testing.TB, name string) *bedrock.GetModelCustomizationJobOutput {
 	t.Helper()
 	for deadline := time.Now().Add(patience); ; {
@@ -93,6 +94,7 @@ func (s *Server) Wait(t testing.TB, name string) *bedrock.GetModelCustomizationJ
 			t.Fatal(err)
 		}
 		if job.EndTime != nil {
+			s.waitDone(t, ID(*job.JobArn))
 			return job
 		}
 		if time.Now().After(deadline) {
@@ -100,4 +102,19 @@ func (s *Server) Wait(t testing.TB, name string) *bedrock.GetModelCustomizationJ
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
+}
+
+// waitDone waits for the end of a job's event stream, which comes after its model.
+func (s *Server) waitDone(t testing.TB, id string) {
+	t.Helper()
+	resp := s.Own(t, http.MethodGet, "jobs/"+id+"/events", nil, nil)
+	defer func() { _ = resp.Body.Close() }()
+	last := Event{}
+	for e := range Events(t, resp.Body) {
+		if e.Type == "done" {
+			return
+		}
+		last = e
+	}
+	t.Errorf("the event stream of job %s ended without done, after %+v", id, last)
 }

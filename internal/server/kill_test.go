@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/rand/v2"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -188,7 +187,6 @@ func (r killRig) finishes(t *testing.T, data string, before state) {
 	s := cloistertest.Start(t, cloistertest.Options{Data: data})
 	job := s.Wait(t, killedJob)
 	wantCompleted(t, s, r.key, job)
-	waitDone(t, s, job)
 	s.Stop()
 	after := look(t, data)
 	attempt := before.job.Attempt
@@ -213,20 +211,6 @@ func (r killRig) finishes(t *testing.T, data string, before state) {
 		t.Errorf("%d sealed files, %d blobs, want 2", len(after.artifacts), len(after.recorded))
 	}
 	empty(t, s.Host.Dir())
-}
-
-// waitDone waits for the event "done": between the model and the end of the job, it still holds things.
-func waitDone(t *testing.T, s *cloistertest.Server, job *bedrock.GetModelCustomizationJobOutput) {
-	t.Helper()
-	id := jobID(job)
-	resp := s.Own(t, http.MethodGet, "jobs/"+id+"/events", nil, nil)
-	defer func() { _ = resp.Body.Close() }()
-	for e := range cloistertest.Events(t, resp.Body) {
-		if e.Type == "done" {
-			return
-		}
-	}
-	t.Error("the event stream ended without done")
 }
 
 // wantCompleted checks all that a completed job leaves: one model whose artifact opens to the right
