@@ -90,4 +90,6 @@ bench-seal: ## sealing and opening, memory to memory, against raw AES-GCM and mi
 		-at-least '^BenchmarkRatios/(?:seal|open)_(?:artifact|object)\S+ .* ([0-9.]+) x_sio=1.2'
 
 .PHONY: bench
-bench: bench-start bench-overhead bench-s3 bench-api bench-seal bench-train ## every benchmark, one after another (about 15 minutes)
+bench: ## every benchmark, one after another (about 15 minutes)
+	@failed=; for name in start overhead s3 api seal train; do echo "== bench-$$name"; $(MAKE) --no-print-directory bench-$$name || failed="$$failed $$name"; done; \
+	test -z "$$failed" || { echo "missed or failed:$$failed" >&2; exit 1; }

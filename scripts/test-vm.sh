@@ -28,12 +28,21 @@ if [ ! -s "$cache/vmlinuz" ]; then
 	echo "test-vm: fetching $package"
 	rm -rf "$cache"
 	mkdir -p "$cache/unpack"
-	(cd "$cache/unpack" && apt-get download -qq "$package" 2>/dev/null && dpkg -x ./*.deb .) || fail "cannot fetch $package"
+	fetch() { (cd "$cache/unpack" && apt-get download -qq "$package" && dpkg -x ./*.deb .) >"$cache/log" 2>&1; }
+	if ! fetch; then # the lists may be older than the archive
+		[ "$(id -u)" -ne 0 ] || apt-get update -qq
+		fetch || fail "cannot fetch $package: $(cat "$cache/log")"
+	fi
 	mv "$cache"/unpack/boot/vmlinuz-* "$cache/vmlinuz"
 	rm -rf "$cache/unpack"
 fi
-dpkg -s python3.11-minimal >/dev/null 2>&1 || [ "$(id -u)" -eq 0 ] || fail "install python3 and try again"
-dpkg -s python3.11-minimal >/dev/null 2>&1 || DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3 >/dev/null
+if ! dpkg -s python3.11-minimal >/dev/null 2>&1; then
+	[ "$(id -u)" -eq 0 ] || fail "install python3.11-minimal and try again"
+	echo "test-vm: installing python3.11-minimal"
+	apt-get update -qq
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3.11-minimal >/dev/null ||
+		fail "the system's packages have no Python 3.11 (Debian 12 has): the machine needs it, as the engine does"
+fi
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -43,7 +52,7 @@ go test -c -trimpath -ldflags "-s -w" -o "$work/local.test" ./internal/executor/
 # Debian's smallest Python, its byte code and its libraries: the suite runs it in the sandbox.
 python() {
 	dpkg -L python3.11-minimal libpython3.11-minimal | grep -E '^/usr/(bin/python3.11|lib/python3.11(/|$))' | grep -v -e '/lib2to3' -e '/doc'
-	ls -d /usr/lib/python3.11/__pycache__/* /usr/lib/python3.11/{collections,encodings,importlib}/__pycache__/*
+	find /usr/lib/python3.11/{,collections/,encodings/,importlib/}__pycache__ -type f 2>/dev/null || true # only saves time
 	ldd /usr/bin/python3.11 | grep -oE '/[^ ]+' | while read -r lib; do
 		readlink -f "$lib"
 		real=/usr${lib#/usr}
