@@ -95,6 +95,9 @@ type Config struct {
 	MaxBody int64
 	// MaxConcurrent is the most requests at once, own paths counted apart; 0 means 256.
 	MaxConcurrent int
+	// Hurry is how long a caller may take to send a body that is part of what is authenticated: all bodies but
+	// those of S3; 0 means 10 s.
+	Hurry time.Duration
 	// Stall is the longest wait for the next bytes of a body, in either direction; 0 means 60 s.
 	Stall time.Duration
 }
@@ -109,6 +112,8 @@ type Handler struct {
 	now         func() time.Time
 	metrics     *metrics
 	stall       time.Duration
+	hurry       time.Duration
+	unknown     chan struct{} // slots of requests that are not authenticated yet
 	slots       chan struct{}
 	ownSlots    chan struct{}
 }
@@ -117,6 +122,9 @@ type Handler struct {
 const (
 	defaultConcurrent = 256
 	defaultStall      = time.Minute
+	defaultHurry      = 10 * time.Second
+	// unknownPerSlot is how many requests may wait to be authenticated for each that may be served.
+	unknownPerSlot = 4
 )
 
 // New makes the edge.
@@ -135,10 +143,14 @@ func New(c Config) (*Handler, error) {
 	if c.Stall == 0 {
 		c.Stall = defaultStall
 	}
+	if c.Hurry == 0 {
+		c.Hurry = defaultHurry
+	}
 	h := &Handler{
 		services: map[string]*wire.Service{}, credentials: c.Credentials, verifier: sigv4.NewVerifier(c.Now, c.MaxBody),
-		own: c.Own, log: c.Log, now: c.Now, stall: c.Stall,
-		slots: make(chan struct{}, c.MaxConcurrent), ownSlots: make(chan struct{}, c.MaxConcurrent),
+		own: c.Own, log: c.Log, now: c.Now, stall: c.Stall, hurry: c.Hurry,
+		unknown: make(chan struct{}, unknownPerSlot*c.MaxConcurrent),
+		slots:   make(chan struct{}, c.MaxConcurrent), ownSlots: make(chan struct{}, c.MaxConcurrent),
 	}
 	for name, ops := range s.Operations() {
 		limit := c.MaxBody

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -28,8 +29,8 @@ type exchange struct {
 	outcome   wire.Outcome
 }
 
-// ServeHTTP answers a request. The steps are one story, in this order: id, recovery and log, scope, limit,
-// authentication, call, service.
+// ServeHTTP answers a request. The steps are one story, in this order: id, recovery and log, scope,
+// authentication, limit, call, service.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	start := h.now()
 	x := &exchange{id: uuid.NewString()}
@@ -64,27 +65,42 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.outcome = h.refuse(out, r, x, err)
 		return
 	}
-	slots := h.slots
-	if x.service == serviceOwn {
-		slots = h.ownSlots
-	}
-	select {
-	case slots <- struct{}{}:
-		defer func() { <-slots }()
-	default:
-		x.outcome = h.refuse(out, r, x, overloaded(x.service))
-		return
-	}
+	in.until = deadline(h.hurry)
 	call, err := h.authenticate(w, r, scope, x)
 	if err != nil {
 		x.outcome = h.refuse(out, r, x, err)
 		return
 	}
+	in.until = time.Time{}
+	slots := h.slots
+	if x.service == serviceOwn {
+		slots = h.ownSlots
+	}
+	if !take(slots) {
+		x.outcome = h.refuse(out, r, x, overloaded(x.service))
+		return
+	}
+	defer func() { <-slots }()
 	h.dispatch(out, r.WithContext(cloister.WithCall(r.Context(), call)), x)
 }
 
-// authenticate verifies the signature and says who calls.
+// take takes a slot if one is free.
+func take(slots chan struct{}) bool {
+	select {
+	case slots <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+// authenticate verifies the signature and says who calls. Who is not known yet takes no slot of those who
+// are, and has to hurry.
 func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request, scope *sigv4.Scope, x *exchange) (cloister.Call, error) {
+	if !take(h.unknown) {
+		return cloister.Call{}, overloaded(x.service)
+	}
+	defer func() { <-h.unknown }()
 	if scope.Service == serviceS3 {
 		r.Body = http.MaxBytesReader(w, r.Body, maxObject)
 	}

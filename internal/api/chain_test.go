@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -180,6 +183,51 @@ func TestConcurrencyLimit(t *testing.T) {
 	close(e.s3.gate)
 	if err := <-first; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSlowStranger lets callers whom nobody knows yet send their bodies slowly: they take no slot, and not
+// long.
+func TestSlowStranger(t *testing.T) {
+	t.Parallel()
+	e := start(t, func(c *Config, _ *fakeS3) {
+		c.MaxConcurrent = 1
+		c.Hurry = 300 * time.Millisecond
+	})
+	roots := e.client.Transport.(*http.Transport).TLSClientConfig
+	conn, err := tls.Dial("tcp", strings.TrimPrefix(e.url, "https://"), roots)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	begin := time.Now()
+	if _, err := fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\nX-Amz-Date: %s\r\n"+
+		"Authorization: AWS4-HMAC-SHA256 Credential=%s/%s/us-east-1/kms/aws4_request, SignedHeaders=host;x-amz-date, Signature=%064d\r\n\r\n",
+		begin.UTC().Format("20060102T150405Z"), rootKey, begin.UTC().Format("20060102"), 0); err != nil {
+		t.Fatal(err)
+	}
+	for len(e.handler.unknown) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := headBucket(t, e); err != nil {
+		t.Errorf("a known caller beside a slow stranger: %v", err)
+	}
+	go func() { // a byte now and then
+		for {
+			if _, err := conn.Write([]byte(" ")); err != nil {
+				return
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+	}()
+	if _, err := io.ReadAll(conn); err != nil && !errors.Is(err, syscall.ECONNRESET) {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > 10*time.Second {
+		t.Errorf("a slow stranger was borne for %v", took)
+	}
+	if len(e.handler.unknown) != 0 {
+		t.Error("a slow stranger's slot is left")
 	}
 }
 

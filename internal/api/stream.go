@@ -13,11 +13,12 @@ func deadline(d time.Duration) time.Time {
 }
 
 // meter counts a request's body. Every read gets a deadline of its own: an upload may take hours, but not
-// stand still.
+// stand still. What is read before the caller is known has one deadline in all.
 type meter struct {
 	source io.ReadCloser
 	rc     *http.ResponseController
 	stall  time.Duration
+	until  time.Time // of all reads, or zero
 	read   int64
 	ended  bool
 }
@@ -25,7 +26,7 @@ type meter struct {
 // Read implements io.Reader.
 func (m *meter) Read(p []byte) (int, error) {
 	// A server that cannot set deadlines (a test's recorder) has none to miss.
-	_ = m.rc.SetReadDeadline(deadline(m.stall))
+	_ = m.rc.SetReadDeadline(m.deadline())
 	n, err := m.source.Read(p)
 	m.read += int64(n)
 	if errors.Is(err, io.EOF) {
@@ -36,10 +37,18 @@ func (m *meter) Read(p []byte) (int, error) {
 	return n, err
 }
 
+func (m *meter) deadline() time.Time {
+	next := deadline(m.stall)
+	if !m.until.IsZero() && m.until.Before(next) {
+		return m.until
+	}
+	return next
+}
+
 // finish bounds the time in which net/http reads the rest of a body that nobody wanted.
 func (m *meter) finish() {
 	if !m.ended {
-		_ = m.rc.SetReadDeadline(deadline(m.stall))
+		_ = m.rc.SetReadDeadline(m.deadline())
 	}
 }
 

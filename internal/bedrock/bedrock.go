@@ -103,6 +103,15 @@ func (s *Service) Recover(ctx context.Context) error {
 			return fmt.Errorf("finish deleting %s: %w", m.ARN, err)
 		}
 	}
+	ended, err := s.Store.EndedWithKey(ctx)
+	if err != nil {
+		return err
+	}
+	for _, job := range ended {
+		if err := s.dropKey(ctx, job); err != nil {
+			return fmt.Errorf("destroy the key of job %s: %w", job.ID, err)
+		}
+	}
 	return s.Store.Recover(ctx)
 }
 

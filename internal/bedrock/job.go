@@ -167,6 +167,8 @@ type Store interface {
 	UpdateJob(ctx context.Context, id string, change func(*Job) error) error
 	// StopQueued ends a waiting job as Stopped and reports true, or reports false if a runner has it.
 	StopQueued(ctx context.Context, id string, now time.Time) (bool, error)
+	// EndedWithKey returns the jobs that have ended without a model and still have their data key.
+	EndedWithKey(ctx context.Context) ([]Job, error)
 	// FinishJob makes the last change to a job, adds "done" to its events and takes it out of the queue.
 	FinishJob(ctx context.Context, id string, change func(*Job) error) error
 	// Recover puts the jobs of a process that has died back into the queue.
@@ -180,6 +182,8 @@ type Store interface {
 	DropProgress(ctx context.Context, id string) error
 	// Progress returns what the engine reported, of one type.
 	Progress(ctx context.Context, id, kind string) ([]Progress, error)
+	// LastProgress returns the latest report of one type, or ErrNotFound.
+	LastProgress(ctx context.Context, id, kind string) (Progress, error)
 	// Events returns up to limit entries of a job's event stream after a sequence number.
 	Events(ctx context.Context, id string, after int64, limit int) ([]LogEntry, error)
 
@@ -198,6 +202,8 @@ type Store interface {
 	Model(ctx context.Context, account cloister.AccountID, region cloister.Region, arnOrName string) (Model, error)
 	// Models returns up to q.Limit models.
 	Models(ctx context.Context, q JobQuery) ([]Model, error)
+	// Scrub removes what was deleted from the database's log.
+	Scrub(ctx context.Context) error
 	// BeginDelete destroys a model's data key and hides the model, or returns ErrNotFound.
 	BeginDelete(ctx context.Context, arn string) error
 	// FinishDelete forgets a model, its artifacts and tags.

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -210,13 +211,17 @@ func (s *Service) StopModelCustomizationJob(ctx context.Context, in *awsbedrock.
 	if s.runner.Stop(job.ID) {
 		return &awsbedrock.StopModelCustomizationJobOutput{}, nil
 	}
-	if err := s.dropKey(ctx, job); err != nil { // if a runner claims the job now, it sees Stopping and ends it
-		return nil, err
-	}
-	if _, err := s.Store.StopQueued(ctx, job.ID, s.Now()); err != nil {
+	// If a runner has claimed the job meanwhile, it sees Stopping and ends it, key and all.
+	ended, err := s.Store.StopQueued(ctx, job.ID, s.Now())
+	if err != nil {
 		return nil, err
 	}
 	s.bell.ring(job.ID)
+	if ended {
+		if err := s.dropKey(context.WithoutCancel(ctx), job); err != nil { // the next start tries again
+			s.Log.ErrorContext(ctx, "cannot destroy the key of a stopped job", slog.String("job", job.ID), slog.Any("error", err))
+		}
+	}
 	return &awsbedrock.StopModelCustomizationJobOutput{}, nil
 }
 
@@ -225,8 +230,12 @@ func (s *Service) dropKey(ctx context.Context, job Job) error {
 	if err := s.tryRetire(ctx, job.Region, job.KeyARN, job.GrantID); err != nil {
 		return err
 	}
-	return s.Store.UpdateJob(ctx, job.ID, func(j *Job) error {
+	err := s.Store.UpdateJob(ctx, job.ID, func(j *Job) error {
 		j.WrappedKey = nil
 		return nil
 	})
+	if err != nil || job.WrappedKey == nil {
+		return err
+	}
+	return s.Store.Scrub(ctx)
 }

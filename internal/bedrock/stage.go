@@ -21,11 +21,12 @@ func (r *run) stageData(ctx context.Context) error {
 	if err := r.box.Scratch().MkdirAll(inScratch(engine.DataPath), 0o755); err != nil {
 		return fmt.Errorf("scratch: %w", err)
 	}
-	if err := r.stage(ctx, r.job.TrainingURI, engine.TrainFile); err != nil {
+	var err error
+	if r.records, err = r.stage(ctx, r.job.TrainingURI, engine.TrainFile); err != nil {
 		return err
 	}
 	for i, uri := range r.job.ValidationURIs {
-		if err := r.stage(ctx, uri, engine.ValidationFile(i)); err != nil {
+		if _, err := r.stage(ctx, uri, engine.ValidationFile(i)); err != nil {
 			return err
 		}
 	}
@@ -38,48 +39,49 @@ func inScratch(p string) string { return p[len(engine.Scratch)+1:] }
 // asFailure keeps what the customer can mend and leaves the rest alone.
 func asFailure(err error) error { return mendable(err) }
 
-// stage copies one object into the scratch. The object must not change while it is read.
-func (r *run) stage(ctx context.Context, uri, target string) (err error) {
+// stage copies one object into the scratch and returns its number of records. The object must not change
+// while it is read.
+func (r *run) stage(ctx context.Context, uri, target string) (records int, err error) {
 	ctx = asJob(ctx, r.job, r.session)
 	at, err := parseURI(uri)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	etag, err := r.s.headData(ctx, uri)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	out, err := r.s.Objects.GetObject(ctx, &s3.GetObjectInput{Bucket: &at.bucket, Key: &at.key, IfMatch: &etag})
 	if err != nil {
 		if cloister.Code(err) == "PreconditionFailed" {
-			return changedWhileRead(uri)
+			return 0, changedWhileRead(uri)
 		}
-		return unreadable(at, err)
+		return 0, unreadable(at, err)
 	}
 	defer func() { err = errors.Join(err, out.Body.Close()) }()
 	if size := aws.ToInt64(out.ContentLength); size > r.s.Limits.ScratchBytes/2 {
-		return dataErrorf("The data %s has %d bytes; at most %d fit into the scratch of a job ([sandbox] scratch in cloister.toml).", uri, size, r.s.Limits.ScratchBytes/2)
+		return 0, dataErrorf("The data %s has %d bytes; at most %d fit into the scratch of a job ([sandbox] scratch in cloister.toml).", uri, size, r.s.Limits.ScratchBytes/2)
 	}
 	file, err := r.box.Scratch().OpenFile(inScratch(target), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
-		return fmt.Errorf("scratch: %w", err)
+		return 0, fmt.Errorf("scratch: %w", err)
 	}
 	report, err := dataset.Check(ctx, out.Body, kindOf(r.job.Type), file)
 	if err := errors.Join(err, file.Close()); err != nil {
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			return 0, context.Cause(ctx)
 		}
-		return dataErrorf("Could not read %s to its end (%s). The stored object may be damaged: upload it again.", uri, errorCode(err))
+		return 0, dataErrorf("Could not read %s to its end (%s). The stored object may be damaged: upload it again.", uri, errorCode(err))
 	}
 	if len(report.Problems) > 0 {
-		return dataProblem(at, kindOf(r.job.Type), report)
+		return 0, dataProblem(at, kindOf(r.job.Type), report)
 	}
 	if again, err := r.s.headData(ctx, uri); err != nil {
-		return err
+		return 0, err
 	} else if again != etag {
-		return changedWhileRead(uri)
+		return 0, changedWhileRead(uri)
 	}
-	return nil
+	return report.Records, nil
 }
 
 func errorCode(err error) string {

@@ -57,6 +57,7 @@ type run struct {
 	session cloister.Principal
 	key     *envelope.DataKey
 	box     executor.Sandbox
+	records int              // of the training data
 	files   map[string]int64 // what the engine left, by name
 }
 

@@ -34,7 +34,7 @@ func (r *run) train(ctx context.Context) error {
 	for i := range r.job.ValidationURIs {
 		spec.ValidationFiles = append(spec.ValidationFiles, engine.ValidationFile(i))
 	}
-	log := &progressLog{s: r.s, id: r.job.ID}
+	log := &progressLog{s: r.s, id: r.job.ID, files: 1 + len(r.job.ValidationURIs), epochs: t.Epochs, steps: r.maxSteps()}
 	kill, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cancel(nil)
 	stop := make(chan struct{})
@@ -57,6 +57,12 @@ func (r *run) train(ctx context.Context) error {
 		return fmt.Errorf("engine: %w", err)
 	}
 	return r.trained(ctx, result, log)
+}
+
+// maxSteps is how many optimizer steps the staged records can give.
+func (r *run) maxSteps() int64 {
+	perEpoch := (r.records + r.job.Training.BatchSize - 1) / r.job.Training.BatchSize
+	return int64(perEpoch) * int64(r.job.Training.Epochs)
 }
 
 func taskOf(customization string) string {
@@ -143,6 +149,11 @@ type progressLog struct {
 	pending []Progress
 	written time.Time
 
+	// What the engine may report: it has read customers' data, and could be made to flood the database.
+	files, epochs int
+	steps         int64
+	next          int64 // the number of the step to come
+
 	versions   map[string]string
 	tokens     int64
 	epoch      int64
@@ -155,9 +166,20 @@ func (l *progressLog) add(ctx context.Context, event engine.Event) error {
 	switch e := event.(type) {
 	case *engine.Heartbeat, *engine.Completed, *engine.Stopped, *engine.Failed:
 		return l.flush(ctx)
+	case *engine.Preflight:
+		if l.files--; l.files < 0 {
+			return fmt.Errorf("%w: more preflights than files", engine.ErrProtocol)
+		}
 	case *engine.Started:
+		if l.versions != nil {
+			return fmt.Errorf("%w: started twice", engine.ErrProtocol)
+		}
 		l.versions = e.Versions
 	case *engine.Step:
+		if e.Step != l.next || l.next >= l.steps {
+			return fmt.Errorf("%w: step %d is not the next of %d", engine.ErrProtocol, e.Step, l.steps)
+		}
+		l.next++
 		if e.Epoch != l.epoch {
 			l.epoch, l.epochLoss, l.epochSteps = e.Epoch, 0, 0
 		}
@@ -165,6 +187,9 @@ func (l *progressLog) add(ctx context.Context, event engine.Event) error {
 		l.epochSteps++
 		l.tokens = e.TokensTotal
 	case *engine.Evaluation:
+		if l.epochs--; l.epochs < 0 {
+			return fmt.Errorf("%w: more evaluations than epochs", engine.ErrProtocol)
+		}
 		l.validation = l.validation[:0]
 		for _, file := range e.Files {
 			l.validation = append(l.validation, file.Loss)

@@ -3,6 +3,7 @@ package bedrock
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"example.com/cloister/internal/runner"
@@ -132,13 +133,11 @@ func (s *Service) Show(ctx context.Context, identifier string) (View, error) {
 	for _, e := range logs[job.ID] {
 		v.Steps = append(v.Steps, ViewStep{e.Step, e.Phase, e.Attempt, e.At})
 	}
-	steps, err := s.Store.Progress(ctx, job.ID, "step")
-	if err != nil {
+	last, err := s.Store.LastProgress(ctx, job.ID, "step")
+	if err != nil && !errors.Is(err, ErrNotFound) {
 		return View{}, err
 	}
-	if n := len(steps); n > 0 {
-		v.Last = steps[n-1].Data
-	}
+	v.Last = last.Data
 	preflights, err := s.Store.Progress(ctx, job.ID, "preflight")
 	if err != nil {
 		return View{}, err

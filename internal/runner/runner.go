@@ -80,7 +80,9 @@ var ErrInterrupted = errors.New("interrupted")
 
 // Store is the queue and the log. A row is the queue's entry and the job at once.
 type Store interface {
-	// Claim takes the next job that is due for owner until the given time, or returns ok false.
+	// Claim takes the next job that is due for owner until the given time, or returns ok false. A job is due
+	// when it waits, or when the lease of another owner has ended: what an owner holds itself it gives up by
+	// Leave only, so that a process that slept does not take its own running jobs for abandoned ones.
 	Claim(ctx context.Context, owner string, now, until time.Time) (claim Claim, ok bool, err error)
 	// Renew extends a lease, or returns ErrLost.
 	Renew(ctx context.Context, id, owner string, until time.Time) error
@@ -88,6 +90,9 @@ type Store interface {
 	Append(ctx context.Context, id, owner string, event Event) error
 	// NextAttempt raises the attempt, durably.
 	NextAttempt(ctx context.Context, id, owner string) (attempt int, err error)
+	// Leave gives up a job that is not finished; anybody may claim it from the given time on. It returns
+	// ErrLost when the owner does not hold it.
+	Leave(ctx context.Context, id, owner string, until time.Time) error
 	// Park keeps a job whose clean-up failed, to be claimed again at the next start; Finish does not change that.
 	Park(ctx context.Context, id, owner string) error
 }
@@ -201,8 +206,8 @@ func (r *Runner[J]) Run(ctx context.Context) error {
 }
 
 // work runs one claimed job with its heartbeat.
-func (r *Runner[J]) work(ctx context.Context, claim Claim) {
-	ctx, cancel := context.WithCancelCause(ctx)
+func (r *Runner[J]) work(process context.Context, claim Claim) {
+	ctx, cancel := context.WithCancelCause(process)
 	defer cancel(nil)
 	r.mu.Lock()
 	r.running[claim.ID] = cancel
@@ -220,6 +225,22 @@ func (r *Runner[J]) work(ctx context.Context, claim Claim) {
 	wg.Wait()
 	if err != nil {
 		r.c.Log.ErrorContext(ctx, "job left for another attempt", slog.String("job", claim.ID), slog.Any("error", err))
+		r.leave(process, claim.ID)
+	}
+}
+
+// leave gives a job up, trying until the store takes it or the process ends.
+func (r *Runner[J]) leave(ctx context.Context, id string) {
+	for ctx.Err() == nil {
+		err := r.c.Store.Leave(ctx, id, r.c.Owner, r.c.Now().Add(lease))
+		if err == nil || errors.Is(err, ErrLost) {
+			return
+		}
+		r.c.Log.ErrorContext(ctx, "cannot leave a job", slog.String("job", id), slog.Any("error", err))
+		select {
+		case <-ctx.Done():
+		case <-time.After(poll):
+		}
 	}
 }
 
@@ -415,9 +436,8 @@ func (x *execution[J]) letGo(ctx context.Context) error {
 
 // clean runs an undo, logged, and tries again when it fails.
 func (x *execution[J]) clean(ctx context.Context, s Step[J], undo func(context.Context, J) error) error {
-	if err := x.log(ctx, s.Name, UndoStarted); err != nil {
-		return err
-	}
+	// A log that cannot be written (a full disk) must not keep what the step holds: data, memory, a sandbox.
+	logged := x.log(ctx, s.Name, UndoStarted)
 	var err error
 	for range undoTries {
 		if undo == nil {
@@ -428,9 +448,9 @@ func (x *execution[J]) clean(ctx context.Context, s Step[J], undo func(context.C
 		}
 	}
 	if err != nil {
-		return errors.Join(err, x.log(ctx, s.Name, UndoFailed))
+		return errors.Join(err, logged, x.log(ctx, s.Name, UndoFailed))
 	}
-	return x.log(ctx, s.Name, UndoFinished)
+	return errors.Join(logged, x.log(ctx, s.Name, UndoFinished))
 }
 
 func (x *execution[J]) bounded(ctx context.Context, f func(context.Context, J) error) error {

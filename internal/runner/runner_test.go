@@ -306,6 +306,10 @@ func TestLeaseLost(t *testing.T) {
 	r.w.inside = func(call string) {
 		if call == "train" {
 			later := time.Now().Add(time.Hour)
+			// The machine slept; this process still runs the job.
+			if claim, ok, err := r.jobs.Claim(context.WithoutCancel(t.Context()), fmt.Sprint("process-", r.runs), later, later.Add(time.Minute)); err != nil || ok {
+				t.Errorf("claim of one's own running job: %v, %t, %v", claim, ok, err)
+			}
 			claim, ok, err := r.jobs.Claim(context.WithoutCancel(t.Context()), "thief", later, later.Add(time.Minute))
 			if err != nil || !ok || claim.ID != jobName {
 				t.Errorf("claim of an expired lease: %v, %t, %v", claim, ok, err)

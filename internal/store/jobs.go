@@ -250,6 +250,11 @@ func (s *Bedrock) update(ctx context.Context, tx *sql.Tx, id string, change func
 		id, job.Status, doc, job.WrappedKey); err != nil {
 		return err
 	}
+	if job.Status != before && (job.Status == bedrock.Failed || job.Status == bedrock.Stopped) { // the model that these were for
+		if _, err := tx.ExecContext(ctx, `DELETE FROM tags WHERE arn = $1`, job.ModelARN); err != nil {
+			return err
+		}
+	}
 	if job.Status != before {
 		return s.event(ctx, tx, id, "status", map[string]any{"status": job.Status})
 	}
@@ -277,6 +282,13 @@ func (s *Bedrock) StopQueued(ctx context.Context, id string, now time.Time) (boo
 		return s.event(ctx, tx, id, "done", map[string]any{"status": bedrock.Stopped})
 	})
 	return stopped, err
+}
+
+// EndedWithKey implements bedrock.Store.
+func (s *Bedrock) EndedWithKey(ctx context.Context) ([]bedrock.Job, error) {
+	rows, err := s.db.reader.QueryContext(ctx, `SELECT `+jobColumns+` FROM jobs WHERE status IN ($1, $2) AND wrapped_key IS NOT NULL`,
+		bedrock.Failed, bedrock.Stopped)
+	return collect(rows, err, scanJob)
 }
 
 // FinishJob implements bedrock.Store. A parked job stays so, and the end is told once.

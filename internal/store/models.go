@@ -114,8 +114,7 @@ func (s *Bedrock) Models(ctx context.Context, q bedrock.JobQuery) ([]bedrock.Mod
 	return collect(rows, err, scanModel)
 }
 
-// BeginDelete implements bedrock.Store. The key's row is overwritten (secure_delete), and the write-ahead log,
-// which still has its old page, is emptied.
+// BeginDelete implements bedrock.Store.
 func (s *Bedrock) BeginDelete(ctx context.Context, arn string) error {
 	err := s.db.write(ctx, func(tx *sql.Tx) error {
 		res, err := tx.ExecContext(ctx, `UPDATE custom_models SET deleting = 1, wrapped_key = NULL WHERE arn = $1 AND deleting = 0`, arn)
@@ -128,8 +127,25 @@ func (s *Bedrock) BeginDelete(ctx context.Context, arn string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.db.writer.ExecContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`)
-	return err
+	return s.Scrub(ctx)
+}
+
+// scrubTries is how often Scrub tries while readers are in the way; the next one does what it could not.
+const scrubTries = 20
+
+// Scrub implements bedrock.Store: rows are overwritten when they are deleted (secure_delete), and the
+// write-ahead log, which has the pages as they were, is emptied.
+func (s *Bedrock) Scrub(ctx context.Context) error {
+	for range scrubTries {
+		var busy, pages, moved int
+		if err := s.db.writer.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved); err != nil {
+			return err
+		}
+		if busy == 0 {
+			return nil
+		}
+	}
+	return nil
 }
 
 // FinishDelete implements bedrock.Store.

@@ -19,7 +19,7 @@ func (s *Bedrock) Claim(ctx context.Context, owner string, now, until time.Time)
 	err := s.db.write(ctx, func(tx *sql.Tx) error {
 		var queue string
 		err := tx.QueryRowContext(ctx, `SELECT id, queue, attempt FROM jobs WHERE queue IN ('queued', 'parked') OR
-			(queue IN ('running', 'cleaning') AND lease_until < $1) ORDER BY created_at, id LIMIT 1`, now.UnixMilli()).
+			(queue IN ('running', 'cleaning') AND lease_until < $1 AND owner <> $2) ORDER BY created_at, id LIMIT 1`, now.UnixMilli(), owner).
 			Scan(&claim.ID, &queue, &claim.Attempt)
 		if err != nil {
 			return err
@@ -67,6 +67,15 @@ func (s *Bedrock) Park(ctx context.Context, id, _ string) error {
 	return s.db.write(ctx, func(tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx, `UPDATE jobs SET queue = 'waiting' WHERE id = $1`, id)
 		return err
+	})
+}
+
+// Leave implements runner.Store.
+func (s *Bedrock) Leave(ctx context.Context, id, owner string, until time.Time) error {
+	return s.db.write(ctx, func(tx *sql.Tx) error {
+		res, err := tx.ExecContext(ctx, `UPDATE jobs SET owner = '', lease_until = $3 WHERE id = $1 AND owner = $2 AND queue IN ('running', 'cleaning')`,
+			id, owner, until.UnixMilli())
+		return changed(res, err, runner.ErrLost)
 	})
 }
 
@@ -193,6 +202,17 @@ func (s *Bedrock) Progress(ctx context.Context, id, kind string) ([]bedrock.Prog
 		p.At, p.Data = millis(at), json.RawMessage(text)
 		return p, err
 	})
+}
+
+// LastProgress implements bedrock.Store.
+func (s *Bedrock) LastProgress(ctx context.Context, id, kind string) (bedrock.Progress, error) {
+	var p bedrock.Progress
+	var at int64
+	var text string
+	err := s.db.reader.QueryRowContext(ctx, `SELECT kind, at, data FROM job_events
+		WHERE job_id = $1 AND type = 'progress' AND kind = $2 ORDER BY seq DESC LIMIT 1`, id, kind).Scan(&p.Type, &at, &text)
+	p.At, p.Data = millis(at), json.RawMessage(text)
+	return p, missing(err, bedrock.ErrNotFound)
 }
 
 // Events implements bedrock.Store.

@@ -20,7 +20,7 @@ const FakeEngineVariable = "CLOISTER_TEST_FAKE_ENGINE"
 const (
 	SeedDie       = 101 // ends without a word
 	SeedNonFinite = 102 // fails with non_finite
-	SeedHang      = 103 // takes a step every 20 ms until it is asked to stop
+	SeedHang      = 103 // takes a step every 20 ms, and when there is none left goes on until it is asked to stop
 	SeedGarbage   = 104 // breaks the protocol
 	SeedData      = 105 // fails with data at line 2
 )
@@ -109,8 +109,6 @@ func (f *fake) train(s *engine.Train) int {
 		return f.fail(engine.ReasonData, "the record has no token to learn", "train", 2)
 	case SeedGarbage:
 		_, _ = os.NewFile(engine.EventFD, "events").WriteString("{\"type\":\"surprise\"}\n")
-	case SeedHang:
-		steps = 1 << 30
 	}
 	f.emit(&engine.Started{MaxSteps: steps, StepsPerEpoch: perEpoch, MicroBatch: 1, Parameters: 1, Trainable: 1, Seed: s.Seed, Threads: int64(s.Threads), Versions: map[string]string{"fake": "1"}})
 	for i := range steps {
@@ -129,6 +127,11 @@ func (f *fake) train(s *engine.Train) int {
 			f.emit(&engine.Stopped{Steps: i + 1})
 			return engine.ExitStopped
 		default:
+		}
+		if s.Seed == SeedHang && i == steps-1 {
+			<-f.stop
+			f.emit(&engine.Stopped{Steps: steps})
+			return engine.ExitStopped
 		}
 		if (i+1)%perEpoch == 0 && len(s.ValidationFiles) > 0 {
 			e := &engine.Evaluation{Step: i, Epoch: i / perEpoch, Loss: 1.5, LabelTokens: 4}
