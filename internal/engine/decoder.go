@@ -18,6 +18,9 @@ const MaxLineBytes = 64 << 10
 // ErrProtocol is in the chain of every error about what the engine sent, as against errors of reading.
 var ErrProtocol = errors.New("engine event stream is broken")
 
+// ErrCut, an ErrProtocol, is a stream that ends within a line, as that of a killed process may.
+var ErrCut = fmt.Errorf("%w: it ends within a line", ErrProtocol)
+
 // Decoder reads events. It holds at most one line in memory and is not safe for concurrent use.
 type Decoder struct {
 	in   *bufio.Reader
@@ -38,7 +41,7 @@ func (d *Decoder) Next() (Event, error) {
 	case errors.Is(err, bufio.ErrBufferFull):
 		return nil, fmt.Errorf("%w: line longer than %d bytes", ErrProtocol, MaxLineBytes)
 	case errors.Is(err, io.EOF) && len(line) > 0:
-		return nil, fmt.Errorf("%w: it ends within a line", ErrProtocol)
+		return nil, ErrCut
 	case err != nil:
 		return nil, err
 	}

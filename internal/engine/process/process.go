@@ -85,11 +85,11 @@ func (c Command) Run(ctx context.Context, box executor.Sandbox, spec engine.Spec
 	switch {
 	case ctx.Err() != nil:
 		return Result{Exit: exit}, context.Cause(ctx)
-	case readErr != nil && (runErr != nil || !errors.Is(readErr, engine.ErrProtocol)):
+	case readErr != nil && !errors.Is(readErr, engine.ErrCut):
 		return Result{Exit: exit}, readErr
 	case runErr != nil:
 		return Result{Exit: exit}, runErr
-	case readErr != nil: // the process was killed in the middle of a line
+	case readErr != nil: // the process ended in the middle of a line
 		final = nil
 	}
 	if final != nil && exit.OverLimit == "" && exitOf(final) != exit.Code {
