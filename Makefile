@@ -27,7 +27,7 @@ test: ## every test but test-long, test-vm and bench-*
 	@scripts/test.sh
 
 .PHONY: lint
-lint: $(LINT) ## the linters of Go, shell and Python
+lint: $(LINT) ## the linters of Go (those of Python run in make test)
 	$(LINT) run ./...
 	$(LINT) fmt --diff ./...
 

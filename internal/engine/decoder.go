@@ -18,7 +18,7 @@ const MaxLineBytes = 64 << 10
 // ErrProtocol is in the chain of every error about what the engine sent, as against errors of reading.
 var ErrProtocol = errors.New("engine event stream is broken")
 
-// ErrCut, an ErrProtocol, is a stream that ends within a line, as that of a killed process may.
+// ErrCut is a kind of ErrProtocol: a stream that ends within a line, as that of a killed process may.
 var ErrCut = fmt.Errorf("%w: it ends within a line", ErrProtocol)
 
 // Decoder reads events. It holds at most one line in memory and is not safe for concurrent use.
