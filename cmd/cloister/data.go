@@ -145,7 +145,7 @@ func (p preflight) run(ctx context.Context) (_ *engine.Preflight, err error) {
 	}
 	installed, err := home.Engine()
 	if err != nil {
-		return nil, fmt.Errorf("%w: run 'cloister engine install'", err)
+		return nil, err
 	}
 	models, err := home.Models()
 	if err != nil {

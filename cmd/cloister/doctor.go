@@ -80,7 +80,7 @@ func diagnose(e *local.Executor) diagnosis {
 		return d
 	}
 	if engine, err := home.Engine(); err != nil {
-		advise("the training engine is not ready (%v): run 'cloister engine install'", err)
+		advise("the training engine is not ready: %v", err)
 	} else {
 		d.Engine = engine.Root
 	}

@@ -194,11 +194,25 @@ func ours(path, section string) error {
 	if err != nil {
 		return err
 	}
-	_, rest, found := strings.Cut("\n"+string(text), "\n["+section+"]\n")
-	if found && !strings.HasPrefix(rest, mark) {
-		return fmt.Errorf("%s has a profile [%s] that was not written by this program: choose another name, or remove it", path, section)
+	inside := false
+	for line := range strings.Lines(string(text)) {
+		if inside && line != mark {
+			return fmt.Errorf("%s has a profile [%s] that was not written by this program: choose another name, or remove it", path, section)
+		}
+		name, header := headerOf(line)
+		inside = header && name == section
+	}
+	if inside {
+		return fmt.Errorf("%s has an empty profile [%s] that was not written by this program: choose another name, or remove it", path, section)
 	}
 	return nil
+}
+
+// headerOf is the name of the section that a line of an INI file begins, if it begins one.
+func headerOf(line string) (name string, ok bool) {
+	inner, ok := strings.CutPrefix(strings.TrimSpace(line), "[")
+	name, _, closed := strings.Cut(inner, "]")
+	return strings.TrimSpace(name), ok && closed
 }
 
 // replaceSection puts a section into an INI file, in place of one of the same name, and leaves the rest as
@@ -211,9 +225,8 @@ func replaceSection(path, section, body string) error {
 	var kept strings.Builder
 	inside := false
 	for line := range strings.Lines(string(text)) {
-		trimmed := strings.TrimSpace(line)
-		if strings.HasPrefix(trimmed, "[") && strings.Contains(trimmed, "]") {
-			inside = strings.TrimSpace(trimmed[1:strings.IndexByte(trimmed, ']')]) == section
+		if name, header := headerOf(line); header {
+			inside = name == section
 		}
 		if !inside {
 			kept.WriteString(line)

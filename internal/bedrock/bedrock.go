@@ -67,7 +67,7 @@ type Service struct {
 func New(c Config) *Service {
 	s := &Service{Config: c, comparisons: make(chan struct{}, c.Concurrent)}
 	s.runner = runner.New(runner.Config[*run]{
-		Store: c.Store, Steps: steps(), Open: s.open, Finish: s.finish, Owner: c.Owner, Concurrent: c.Concurrent,
+		Store: c.Store, Steps: steps(), Open: s.open, Finish: s.finish, Ended: func(r *run) bool { return r.job.Status == Completed }, Owner: c.Owner, Concurrent: c.Concurrent,
 		MaxAttempts: maxAttempts, Log: c.Log, Now: c.Now,
 	})
 	return s

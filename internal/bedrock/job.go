@@ -136,16 +136,16 @@ type LogEntry struct {
 
 // JobQuery selects jobs. Zero values do not select.
 type JobQuery struct {
-	Account             cloister.AccountID
-	Region              cloister.Region
-	After, Before       time.Time
-	Status              Status
-	NameContains        string
-	Ascending           bool
-	CursorTime          time.Time // continue after this job
-	CursorID            string
-	Limit               int
-	BaseARN, Foundation string // models only: the base's foundation-model id
+	Account       cloister.AccountID
+	Region        cloister.Region
+	After, Before time.Time
+	Status        Status
+	NameContains  string
+	Ascending     bool
+	CursorTime    time.Time // continue after this job
+	CursorID      string
+	Limit         int
+	Foundation    string // models only: the base's foundation-model id
 }
 
 // Store keeps jobs, models, their events and tags; it is the runner's queue as well.

@@ -30,14 +30,11 @@ func (r *run) stageData(ctx context.Context) error {
 			return err
 		}
 	}
-	return asFailure(r.s.checkOutput(asJob(ctx, r.job, r.session), r.job))
+	return mendable(r.s.checkOutput(asJob(ctx, r.job, r.session), r.job))
 }
 
 // inScratch is a sandbox path as the scratch's os.Root knows it.
 func inScratch(p string) string { return p[len(engine.Scratch)+1:] }
-
-// asFailure keeps what the customer can mend and leaves the rest alone.
-func asFailure(err error) error { return mendable(err) }
 
 // stage copies one object into the scratch and returns its number of records. The object must not change
 // while it is read.

@@ -77,8 +77,12 @@ func details(status Status, log []runner.Event) map[SubTask]Detail {
 	last := map[SubTask]string{TaskValidation: stepMountScratch, TaskDataProcessing: stepStageData, TaskTraining: stepRegisterModel}
 	for _, task := range []SubTask{TaskValidation, TaskDataProcessing, TaskTraining} {
 		d := Detail{Status: "NotStarted"}
+		completedIn := 0 // a job that goes on after its artifact was sealed keeps its attempt
 		for _, e := range log {
 			if subTaskOf(e.Step) != task {
+				continue
+			}
+			if d.Status == "Completed" && e.Attempt <= completedIn && e.Phase != runner.Failed {
 				continue
 			}
 			at := e.At.UnixMilli()
@@ -90,7 +94,7 @@ func details(status Status, log []runner.Event) map[SubTask]Detail {
 				d.Status, d.Modified = "InProgress", at
 			case runner.Succeeded:
 				if e.Step == last[task] {
-					d.Status = "Completed"
+					d.Status, completedIn = "Completed", e.Attempt
 				}
 				d.Modified = at
 			case runner.Failed:

@@ -151,6 +151,22 @@ func TestDetails(t *testing.T) {
 			Detail{Status: "NotStarted"},
 		},
 		{
+			"going on after the artifact was sealed", InProgress,
+			append(through(append(first, stepStageData, stepTrain, stepSealArtifact)...),
+				at(90, stepAssumeRole, runner.Started), at(91, stepAssumeRole, runner.Succeeded), at(92, stepUseKey, runner.Started)),
+			Detail{"Completed", 1, 32},
+			Detail{"Completed", 41, 42},
+			Detail{"InProgress", 51, 62},
+		},
+		{
+			"another attempt", InProgress,
+			append(through(append(first, stepStageData, stepTrain)...),
+				runner.Event{Step: stepAssumeRole, Phase: runner.Started, Attempt: 2, At: time.UnixMilli(90)}),
+			Detail{"InProgress", 1, 90},
+			Detail{"Completed", 41, 42},
+			Detail{"InProgress", 51, 52},
+		},
+		{
 			"all", Completed,
 			through(append(first, stepStageData, stepTrain, stepSealArtifact, stepWriteOutput, stepRegisterModel)...),
 			Detail{"Completed", 1, 32},

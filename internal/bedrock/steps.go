@@ -11,6 +11,7 @@ import (
 
 	"example.com/cloister"
 	"example.com/cloister/internal/basemodel"
+	"example.com/cloister/internal/engine"
 	"example.com/cloister/internal/envelope"
 	"example.com/cloister/internal/executor"
 	"example.com/cloister/internal/policy"
@@ -62,7 +63,7 @@ type run struct {
 }
 
 // open loads a job for the runner.
-func (s *Service) open(ctx context.Context, id string, _ int) (*run, error) {
+func (s *Service) open(ctx context.Context, id string) (*run, error) {
 	job, err := s.Store.JobByID(ctx, id)
 	if err != nil {
 		return nil, err
@@ -190,7 +191,7 @@ func (s *Service) sandbox(ctx context.Context, id, baseID string) (executor.Sand
 	if err != nil {
 		return nil, dataErrorf("The training engine is not ready: %v", err)
 	}
-	mounts = append(mounts, executor.Mount{Source: s.Bases.Dir(baseID), Target: "/base"})
+	mounts = append(mounts, executor.Mount{Source: s.Bases.Dir(baseID), Target: engine.BasePath})
 	box, err := s.Executor.Create(ctx, executor.Spec{ID: id, Mounts: mounts, Limits: s.Limits})
 	if err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
@@ -217,8 +218,10 @@ func (r *run) registerModel(ctx context.Context) error {
 		JobName: r.job.Name, Type: r.job.Type, AskedBase: r.job.AskedBase, UsedBase: r.job.UsedBase, Method: r.job.Training.Method,
 		KeyARN: r.job.KeyARN, GrantID: r.job.GrantID, WrappedKey: r.job.WrappedKey, Created: now,
 	}
+	var job Job
 	err := r.s.Store.RegisterModel(ctx, model, func(j *Job) error {
 		if j.Status == Completed {
+			job = *j
 			return nil
 		}
 		next, err := j.Status.move(Completed)
@@ -226,18 +229,22 @@ func (r *run) registerModel(ctx context.Context) error {
 			return err
 		}
 		j.Status, j.Modified, j.Ended = next, now, now
-		r.job = *j
+		job = *j
 		return nil
 	})
+	if err != nil {
+		return err
+	}
+	r.job = job
 	r.s.bell.ring(r.job.ID)
-	return err
+	return nil
 }
 
 // finish makes the outcome of a job durable.
 func (s *Service) finish(ctx context.Context, id string, r *run, outcome runner.Outcome) error {
 	if outcome.Err != nil && !r.job.Status.Terminal() {
-		if err := s.dropKey(ctx, r.job); err != nil { // the step may never have begun
-			return err
+		if err := s.dropKey(ctx, r.job); err != nil { // the step may never have begun; the next start tries again
+			s.Log.ErrorContext(ctx, "cannot destroy the key of a job that has ended", slog.String("job", id), slog.Any("error", err))
 		}
 	}
 	err := s.Store.FinishJob(ctx, id, func(j *Job) error {
@@ -279,7 +286,7 @@ func (s *Service) failureMessage(ctx context.Context, job Job, err error) string
 		}
 		return data.text
 	case errors.Is(err, runner.ErrInterrupted):
-		return fmt.Sprintf("Interrupted: the server stopped during each of the %d attempts at this job.", maxAttempts)
+		return "Interrupted: the server stopped too often during this job. Create it again under another name."
 	}
 	s.Log.ErrorContext(ctx, "job failed", slog.String("job", job.ID), slog.Any("error", err))
 	return "Encountered an unexpected error when processing the request, please try again (the server's log has the cause, under job " + job.ID + ")"

@@ -30,7 +30,8 @@ type world struct {
 	calls  []string
 	fail   map[string]int // how often a call fails before it goes well
 	inside func(call string)
-	ended  []error // what Finish was told, in order
+	refuse func(runner.Event) error // what the log says to an event
+	ended  []error                  // what Finish was told, in order
 	dead   bool
 }
 
@@ -71,6 +72,13 @@ func (w *world) count(name string) int {
 		}
 	}
 	return n
+}
+
+// succeeded is Config.Ended: the last step has made its result durable.
+func (w *world) succeeded(int) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.kept["register"]
 }
 
 // crash kills the process: what it held is gone.
@@ -145,7 +153,14 @@ func (c *crashing) around(write func() error) error {
 }
 
 func (c *crashing) Append(ctx context.Context, id, owner string, e runner.Event) error {
-	return c.around(func() error { return c.Bedrock.Append(ctx, id, owner, e) })
+	return c.around(func() error {
+		if c.w.refuse != nil {
+			if err := c.w.refuse(e); err != nil {
+				return err
+			}
+		}
+		return c.Bedrock.Append(ctx, id, owner, e)
+	})
 }
 
 func (c *crashing) NextAttempt(ctx context.Context, id, owner string) (n int, err error) {
@@ -203,7 +218,7 @@ func (r *rig) process(crashAt int, enough func(*runner.Runner[int]) bool) int {
 	run := runner.New(runner.Config[int]{
 		Store: st, Steps: r.w.steps(), Concurrent: 1, MaxAttempts: 3, Owner: fmt.Sprint("process-", r.runs), Now: time.Now,
 		Log:  slog.New(slog.DiscardHandler),
-		Open: func(context.Context, string, int) (int, error) { return 0, nil },
+		Open: func(context.Context, string) (int, error) { return 0, nil }, Ended: r.w.succeeded,
 		Finish: func(ctx context.Context, id string, _ int, o runner.Outcome) error {
 			return st.around(func() error {
 				err := r.jobs.FinishJob(ctx, id, func(j *bedrock.Job) error {
@@ -316,7 +331,7 @@ func (r *rig) die(died *bool) {
 	run := runner.New(runner.Config[int]{
 		Store: st, Steps: r.w.steps(), Concurrent: 1, MaxAttempts: 3, Owner: fmt.Sprint("process-", r.runs), Now: time.Now,
 		Log:  slog.New(slog.DiscardHandler),
-		Open: func(context.Context, string, int) (int, error) { return 0, nil },
+		Open: func(context.Context, string) (int, error) { return 0, nil }, Ended: r.w.succeeded,
 		Finish: func(ctx context.Context, id string, _ int, o runner.Outcome) error {
 			if err := st.alive(); err != nil {
 				return err

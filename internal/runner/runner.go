@@ -108,7 +108,10 @@ type Config[J any] struct {
 	Store Store
 	Steps []Step[J]
 	// Open prepares the memory of a run; the job's row is there.
-	Open func(ctx context.Context, id string, attempt int) (J, error)
+	Open func(ctx context.Context, id string) (J, error)
+	// Ended reports whether a step has made the job's success durable: then nothing is undone any more,
+	// whatever fails.
+	Ended func(J) bool
 	// Finish makes the outcome durable and takes the job out of the queue, unless it is parked. It is
 	// idempotent: a job that has ended keeps its first outcome.
 	Finish func(ctx context.Context, id string, job J, outcome Outcome) error
@@ -265,13 +268,16 @@ func (r *Runner[J]) beat(ctx context.Context, id string, done <-chan struct{}, c
 // or the store fails; a later claim goes on from the log.
 func (r *Runner[J]) run(ctx context.Context, claim Claim) error {
 	// A stop that comes just now must not fail this: the job would be left until its lease ends.
-	job, err := r.c.Open(context.WithoutCancel(ctx), claim.ID, claim.Attempt)
+	job, err := r.c.Open(context.WithoutCancel(ctx), claim.ID)
 	if err != nil {
 		return fmt.Errorf("open job: %w", err)
 	}
 	x := &execution[J]{r: r, claim: claim, job: job, done: succeeded(claim.Log)}
-	if claim.Parked {
+	switch {
+	case claim.Parked:
 		return x.fail(context.WithoutCancel(ctx), ErrInterrupted)
+	case r.c.Ended(job): // and the process died before it could say so
+		return x.succeed(context.WithoutCancel(ctx))
 	}
 	failure := x.recover(ctx)
 	if failure == nil {
@@ -279,7 +285,7 @@ func (r *Runner[J]) run(ctx context.Context, claim Claim) error {
 	}
 	cause := context.Cause(ctx)
 	switch {
-	case failure == nil:
+	case failure == nil || r.c.Ended(job):
 		return x.succeed(context.WithoutCancel(ctx))
 	case errors.Is(cause, ErrStopped) || errors.Is(failure, ErrStopped):
 		return x.fail(context.WithoutCancel(ctx), ErrStopped)
@@ -376,22 +382,24 @@ func (x *execution[J]) forward(ctx context.Context) error {
 	return nil
 }
 
-// succeed releases what is held, backwards, and finishes the job.
+// succeed releases what is held, backwards, and finishes the job. What cannot be released ends with the
+// process.
 func (x *execution[J]) succeed(ctx context.Context) error {
-	var failures []error
 	for _, i := range slices.Backward(x.begun) {
 		s := x.r.c.Steps[i]
 		if s.Release == nil {
 			continue
 		}
-		if err := x.bounded(ctx, s.Release); err != nil {
-			failures = append(failures, fmt.Errorf("release %s: %w", s.Name, err))
-			continue
+		err := x.insist(ctx, s.Release)
+		if err == nil {
+			err = x.log(ctx, s.Name, Released)
 		}
-		failures = append(failures, x.log(ctx, s.Name, Released))
+		if err != nil {
+			x.r.c.Log.ErrorContext(ctx, "could not release what a step holds",
+				slog.String("job", x.claim.ID), slog.String("step", s.Name), slog.Any("error", err))
+		}
 	}
-	failures = append(failures, x.r.c.Finish(ctx, x.claim.ID, x.job, Outcome{}))
-	return errors.Join(failures...)
+	return x.r.c.Finish(ctx, x.claim.ID, x.job, Outcome{})
 }
 
 // fail undoes every step that any attempt began, backwards, and finishes the job.
@@ -438,19 +446,23 @@ func (x *execution[J]) letGo(ctx context.Context) error {
 func (x *execution[J]) clean(ctx context.Context, s Step[J], undo func(context.Context, J) error) error {
 	// A log that cannot be written (a full disk) must not keep what the step holds: data, memory, a sandbox.
 	logged := x.log(ctx, s.Name, UndoStarted)
-	var err error
-	for range undoTries {
-		if undo == nil {
-			break
+	if undo != nil {
+		if err := x.insist(ctx, undo); err != nil {
+			return errors.Join(err, logged, x.log(ctx, s.Name, UndoFailed))
 		}
-		if err = x.bounded(ctx, undo); err == nil {
-			break
-		}
-	}
-	if err != nil {
-		return errors.Join(err, logged, x.log(ctx, s.Name, UndoFailed))
 	}
 	return errors.Join(logged, x.log(ctx, s.Name, UndoFinished))
+}
+
+// insist tries a clean-up until it succeeds, at most undoTries times.
+func (x *execution[J]) insist(ctx context.Context, f func(context.Context, J) error) error {
+	var err error
+	for range undoTries {
+		if err = x.bounded(ctx, f); err == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 func (x *execution[J]) bounded(ctx context.Context, f func(context.Context, J) error) error {

@@ -298,6 +298,35 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
+// TestSuccessIsFinal lets the log refuse the last step's success, which is durable already: nothing is undone.
+func TestSuccessIsFinal(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.w.refuse = func(e runner.Event) error {
+		if e.Step == "register" && e.Phase == runner.Succeeded {
+			return errors.New("no space left on device")
+		}
+		return nil
+	}
+	r.process(0, nil)
+	r.want(bedrock.Completed, everything()...)
+	if len(r.w.held) != 0 || slices.ContainsFunc(r.w.calls, func(c string) bool { return strings.HasPrefix(c, "undo") }) {
+		t.Errorf("held %v, calls %v", r.w.held, r.w.calls)
+	}
+}
+
+// TestReleaseIsRepeated lets a release fail twice.
+func TestReleaseIsRepeated(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.w.fail = map[string]int{"release scratch": 2}
+	r.process(0, nil)
+	r.want(bedrock.Completed, everything()...)
+	if len(r.w.held) != 0 {
+		t.Errorf("held %v", r.w.held)
+	}
+}
+
 // TestLeaseLost lets another process take the job: this one stops working, lets go of what it holds, and neither
 // undoes nor finishes anything.
 func TestLeaseLost(t *testing.T) {

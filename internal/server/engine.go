@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 
 	"example.com/cloister/internal/bedrock"
 	"example.com/cloister/internal/engine"
@@ -28,7 +27,7 @@ func (e InstalledEngine) Threads() int { return e.Count }
 func (e InstalledEngine) Mounts() ([]executor.Mount, error) {
 	found, err := e.Home.Engine()
 	if err != nil {
-		return nil, fmt.Errorf("%w: run 'cloister engine install'", err)
+		return nil, err
 	}
 	return found.Mounts(), nil
 }

@@ -94,7 +94,8 @@ func Prove(ctx context.Context, data string, c Config, model string, plaintext [
 		return Proof{}, err
 	}
 	proof := Proof{Windows: s.count, Sources: s.sources, Found: []string{}}
-	return proof, s.search(ctx, data, &proof)
+	err = s.search(ctx, data, &proof)
+	return proof, err
 }
 
 // sampler holds windows by their first eight bytes.

@@ -218,12 +218,7 @@ func (s *Server) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	s.listener = tls.NewListener(plain, &tls.Config{
-		MinVersion: tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) {
-			return s.ca.Certificate()
-		},
-	})
+	s.listener = tls.NewListener(plain, s.ca.TLSConfig())
 	if s.admin, err = lc.Listen(ctx, "tcp", s.o.Config.AdminListen); err != nil {
 		return fmt.Errorf("admin listener: %w", err)
 	}
@@ -242,14 +237,17 @@ func (s *Server) Run(ctx context.Context) error {
 	g.Go(func() error { return api.Serve(ctx, s.listener, s.gate(), s.o.Log, grace) })
 	g.Go(func() error { return api.Serve(ctx, s.admin, api.Admin(s.registry, s.ready), s.o.Log, grace) })
 	if s.handler != nil {
-		g.Go(func() error { return s.bedrock.Run(ctx) })
-		g.Go(func() error { return s.housekeeping(ctx) })
+		work, stopWork := context.WithCancel(ctx)
+		defer stopWork()
+		g.Go(func() error { return s.bedrock.Run(work) })
+		g.Go(func() error { return s.housekeeping(ctx, stopWork) })
 	}
 	return g.Wait()
 }
 
-// housekeeping destroys keys that are due and looks at the database, hourly.
-func (s *Server) housekeeping(ctx context.Context) error {
+// housekeeping looks at the database and destroys keys that are due, hourly. A damaged database stops all
+// work.
+func (s *Server) housekeeping(ctx context.Context, stopWork func()) error {
 	ticker := time.NewTicker(sweepEvery)
 	defer ticker.Stop()
 	for {
@@ -258,11 +256,13 @@ func (s *Server) housekeeping(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		if err := s.kms.Sweep(ctx); err != nil && ctx.Err() == nil {
-			s.o.Log.ErrorContext(ctx, "cannot destroy keys that are due", slog.Any("error", err))
-		}
 		if err := s.db.Check(ctx); errors.Is(err, store.ErrCorrupt) {
 			s.setUnhealthy(ctx, err)
+			stopWork()
+			return nil
+		}
+		if err := s.kms.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.o.Log.ErrorContext(ctx, "cannot destroy keys that are due", slog.Any("error", err))
 		}
 	}
 }

@@ -80,7 +80,10 @@ func (s *KMS) DeleteExpired(ctx context.Context, now time.Time) ([]string, error
 		})
 		return err
 	})
-	return ids, err
+	if err != nil || len(ids) == 0 {
+		return nil, err
+	}
+	return ids, s.db.scrub(ctx)
 }
 
 func scanKey(row scanner) (kms.Key, error) {

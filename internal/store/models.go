@@ -130,23 +130,8 @@ func (s *Bedrock) BeginDelete(ctx context.Context, arn string) error {
 	return s.Scrub(ctx)
 }
 
-// scrubTries is how often Scrub tries while readers are in the way; the next one does what it could not.
-const scrubTries = 20
-
-// Scrub implements bedrock.Store: rows are overwritten when they are deleted (secure_delete), and the
-// write-ahead log, which has the pages as they were, is emptied.
-func (s *Bedrock) Scrub(ctx context.Context) error {
-	for range scrubTries {
-		var busy, pages, moved int
-		if err := s.db.writer.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved); err != nil {
-			return err
-		}
-		if busy == 0 {
-			return nil
-		}
-	}
-	return nil
-}
+// Scrub implements bedrock.Store.
+func (s *Bedrock) Scrub(ctx context.Context) error { return s.db.scrub(ctx) }
 
 // FinishDelete implements bedrock.Store.
 func (s *Bedrock) FinishDelete(ctx context.Context, arn string) error {

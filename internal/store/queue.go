@@ -40,8 +40,11 @@ func (s *Bedrock) Claim(ctx context.Context, owner string, now, until time.Time)
 		return runner.Claim{}, false, err
 	}
 	logs, err := s.StepLogs(ctx, []string{claim.ID})
+	if err != nil {
+		return runner.Claim{}, false, errors.Join(err, s.Leave(ctx, claim.ID, owner, now))
+	}
 	claim.Log = logs[claim.ID]
-	return claim, err == nil, err
+	return claim, true, nil
 }
 
 // Recover implements bedrock.Store: leases of a process that has died end now, and parked jobs are due. The
@@ -63,10 +66,10 @@ func (s *Bedrock) Renew(ctx context.Context, id, owner string, until time.Time) 
 }
 
 // Park implements runner.Store: "waiting" waits for the next start.
-func (s *Bedrock) Park(ctx context.Context, id, _ string) error {
+func (s *Bedrock) Park(ctx context.Context, id, owner string) error {
 	return s.db.write(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, `UPDATE jobs SET queue = 'waiting' WHERE id = $1`, id)
-		return err
+		res, err := tx.ExecContext(ctx, `UPDATE jobs SET queue = 'waiting' WHERE id = $1 AND owner = $2`, id, owner)
+		return changed(res, err, runner.ErrLost)
 	})
 }
 

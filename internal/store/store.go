@@ -197,3 +197,21 @@ func ignoreDone(err error) error {
 	}
 	return err
 }
+
+// scrubTries is how often scrub tries while readers are in the way; the next one does what it could not.
+const scrubTries = 20
+
+// scrub removes what was deleted from the write-ahead log, which has the pages as they were. In the database
+// itself rows are overwritten when they are deleted (secure_delete).
+func (db *DB) scrub(ctx context.Context) error {
+	for range scrubTries {
+		var busy, pages, moved int
+		if err := db.writer.QueryRowContext(ctx, `PRAGMA wal_checkpoint(TRUNCATE)`).Scan(&busy, &pages, &moved); err != nil {
+			return err
+		}
+		if busy == 0 {
+			return nil
+		}
+	}
+	return nil
+}

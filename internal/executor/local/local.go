@@ -237,7 +237,7 @@ func (b *box) Run(ctx context.Context, p executor.Process) (executor.Exit, error
 		return executor.Exit{}, errors.Join(err, out.end())
 	}
 	before := b.killed()
-	limited, cancel := context.WithTimeoutCause(ctx, b.limits.Wall, errWall)
+	limited, cancel := context.WithTimeout(ctx, b.limits.Wall)
 	defer cancel()
 	running, end := context.WithCancel(limited)
 	defer end()
@@ -268,8 +268,6 @@ func (b *box) Run(ctx context.Context, p executor.Process) (executor.Exit, error
 	}
 	return result, nil
 }
-
-var errWall = errors.New("the process ran too long")
 
 // watchEvery is how often watch looks: as often as the supervisor where there is no cgroup.
 const watchEvery = 250 * time.Millisecond
@@ -343,11 +341,10 @@ func (e *Executor) probe(ctx context.Context) (_ []sandbox.Finding, err error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := executor.Spec{ID: fmt.Sprintf("probe-%d", os.Getpid()), Limits: probeLimits()}
-	if err := check(spec); err != nil {
-		return nil, err
-	}
-	b, err := e.createWithProbe(ctx, spec, self)
+	b, err := e.create(ctx, executor.Spec{
+		ID: fmt.Sprintf("probe-%d", os.Getpid()), Limits: probeLimits(),
+		Mounts: []executor.Mount{{Source: self, Target: sandbox.ProbePath}},
+	})
 	if err != nil {
 		return nil, hint(err)
 	}
@@ -367,12 +364,6 @@ func (e *Executor) probe(ctx context.Context) (_ []sandbox.Finding, err error) {
 		}
 	}
 	return findings, nil
-}
-
-// createWithProbe makes a sandbox that has this program at ProbePath.
-func (e *Executor) createWithProbe(ctx context.Context, spec executor.Spec, self string) (*box, error) {
-	spec.Mounts = []executor.Mount{{Source: self, Target: sandbox.ProbePath}}
-	return e.create(ctx, spec)
 }
 
 // hint says what to change where the kernel refuses namespaces.
