@@ -1,6 +1,9 @@
 package bedrock
 
 import (
+	"errors"
+	"fmt"
+	"log/slog"
 	"os"
 	"regexp"
 	"slices"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/cloister/internal/blob"
 	"example.com/cloister/internal/runner"
 )
 
@@ -86,6 +90,25 @@ func TestMove(t *testing.T) {
 	}
 	if len(moves()) != len(all) {
 		t.Errorf("%d statuses have moves, want %d", len(moves()), len(all))
+	}
+}
+
+// TestFailureMessage wants what can be mended said, and nothing of other failures.
+func TestFailureMessage(t *testing.T) {
+	t.Parallel()
+	s := &Service{Log: slog.New(slog.DiscardHandler)}
+	for name, tt := range map[string]struct {
+		err  error
+		want string
+	}{
+		"data":        {fmt.Errorf("stage: %w", dataErrorf("Line 3 is not JSON.")), "Line 3 is not JSON."},
+		"interrupted": {runner.ErrInterrupted, "Interrupted: "},
+		"full disk":   {fmt.Errorf("seal model.safetensors: %w", blob.ErrFull), "The server's disk is full"},
+		"another":     {errors.New("secret detail"), "Encountered an unexpected error"},
+	} {
+		if got := s.failureMessage(t.Context(), Job{ID: "abcdefghijkl"}, tt.err); !strings.HasPrefix(got, tt.want) || strings.Contains(got, "secret") {
+			t.Errorf("%s: %q, want %q", name, got, tt.want)
+		}
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"example.com/cloister"
 	"example.com/cloister/internal/basemodel"
+	"example.com/cloister/internal/blob"
 	"example.com/cloister/internal/engine"
 	"example.com/cloister/internal/envelope"
 	"example.com/cloister/internal/executor"
@@ -289,6 +290,9 @@ func (s *Service) failureMessage(ctx context.Context, job Job, err error) string
 		return "Interrupted: the server stopped too often during this job. Create it again under another name."
 	}
 	s.Log.ErrorContext(ctx, "job failed", slog.String("job", job.ID), slog.Any("error", err))
+	if errors.Is(err, blob.ErrFull) {
+		return "The server's disk is full: free space below its data directory, and create the job again under another name."
+	}
 	return "Encountered an unexpected error when processing the request, please try again (the server's log has the cause, under job " + job.ID + ")"
 }
 
