@@ -96,7 +96,7 @@ func TestMove(t *testing.T) {
 // TestFailureMessage wants what can be mended said, and nothing of other failures.
 func TestFailureMessage(t *testing.T) {
 	t.Parallel()
-	s := &Service{Log: slog.New(slog.DiscardHandler)}
+	s := &Service{Config: Config{Log: slog.New(slog.DiscardHandler)}}
 	for name, tt := range map[string]struct {
 		err  error
 		want string
