@@ -2,7 +2,6 @@
 # Runs every fuzz target for the time given, one after another.
 set -eu
 cd "$(dirname "$0")/.."
-grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' internal . >/dev/null
 grep -rlE --include='*_test.go' '^func Fuzz' . | while read -r file; do
 	package=$(dirname "$file")
 	sed -n 's/^func \(Fuzz[A-Za-z0-9]*\)(.*/\1/p' "$file" | while read -r target; do

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/bedrock"
 	"github.com/aws/aws-sdk-go-v2/service/bedrock/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -237,6 +238,58 @@ func TestFlippedBitInArtifact(t *testing.T) {
 		t.Error("a sandbox is left")
 	}
 	empty(t, s.Host.Dir())
+}
+
+// readyz returns the status of the readiness probe.
+func readyz(t *testing.T, s *cloistertest.Server) int {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.Endpoint.Admin+"/readyz", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		t.Error(err)
+	}
+	return resp.StatusCode
+}
+
+// TestCorruptWhileRunning damages the database of a running server: it notices, answers 503 and works no more.
+func TestCorruptWhileRunning(t *testing.T) {
+	t.Parallel()
+	data := usedData(t)
+	s := cloistertest.Start(t, cloistertest.Options{Data: data, Seams: server.Seams{SweepEvery: 50 * time.Millisecond}})
+	if got := readyz(t, s); got != http.StatusOK {
+		t.Fatalf("/readyz = %d before the damage", got)
+	}
+	time.Sleep(500 * time.Millisecond) // until it has looked, and has every page in its cache
+	file, err := os.OpenFile(filepath.Join(data, "cloister.db"), os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, err := file.Stat()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for at := int64(4096); at < info.Size(); at += 512 {
+		if _, err := file.WriteAt(bytes.Repeat([]byte{0xa5}, 64), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := file.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); readyz(t, s) != http.StatusServiceUnavailable; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("/readyz does not notice the damage")
+		}
+	}
+	if _, err := s.Bedrock.ListModelCustomizationJobs(t.Context(), &bedrock.ListModelCustomizationJobsInput{}); err == nil {
+		t.Error("a damaged database is still served")
+	}
 }
 
 // TestFlippedBitInObject damages the training data on disk: reading it fails, and so does the job.

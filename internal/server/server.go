@@ -7,6 +7,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -55,6 +56,8 @@ type Options struct {
 type Seams struct {
 	Store func(bedrock.Store) bedrock.Store
 	Auth  func(cloister.Authorizer) cloister.Authorizer
+	// SweepEvery is the time between two looks at the database; 0 means an hour.
+	SweepEvery time.Duration
 }
 
 // Server is a Cloister that is ready to serve.
@@ -248,7 +251,7 @@ func (s *Server) Run(ctx context.Context) error {
 // housekeeping looks at the database and destroys keys that are due, hourly. A damaged database stops all
 // work.
 func (s *Server) housekeeping(ctx context.Context, stopWork func()) error {
-	ticker := time.NewTicker(sweepEvery)
+	ticker := time.NewTicker(cmp.Or(s.o.Seams.SweepEvery, sweepEvery))
 	defer ticker.Stop()
 	for {
 		select {

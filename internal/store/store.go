@@ -154,10 +154,19 @@ func (db *DB) prepare(ctx context.Context) error {
 	return nil
 }
 
-// Check runs SQLite's quick_check and returns ErrCorrupt if it finds damage.
-func (db *DB) Check(ctx context.Context) error {
+// Check runs SQLite's quick_check on what is on the disk, whatever is cached, and returns ErrCorrupt if it
+// finds damage.
+func (db *DB) Check(ctx context.Context) (err error) {
+	conn, err := db.reader.Conn(ctx)
+	if err != nil {
+		return corrupt(fmt.Errorf("check database: %w", err))
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if _, err := conn.ExecContext(ctx, "PRAGMA shrink_memory"); err != nil {
+		return corrupt(fmt.Errorf("check database: %w", err))
+	}
 	var result string
-	if err := db.reader.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
+	if err := conn.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&result); err != nil {
 		return corrupt(fmt.Errorf("check database: %w", err))
 	}
 	if result != "ok" {
