@@ -22,12 +22,14 @@ func layers() map[string]int {
 		"internal/engine":    1,
 		"internal/envelope":  1,
 		"internal/executor":  1,
+		"internal/pace":      1,
 		"internal/policy":    1,
 		"internal/rootseal":  1,
 		"internal/runner":    1,
 		"internal/sandbox":   1,
 		"internal/sigv4":     1,
 		"internal/tlsca":     1,
+		"internal/tape":      1,
 		"internal/wire":      1,
 
 		"internal/bedrock":        2,
@@ -39,8 +41,9 @@ func layers() map[string]int {
 
 		"internal/install": 3,
 
-		"internal/api":   4,
-		"internal/store": 4,
+		"internal/api":     4,
+		"internal/collect": 4,
+		"internal/store":   4,
 
 		"internal/server": 5,
 		"cmd/cloister":    6,

@@ -1,0 +1,10 @@
+package report
+
+import (
+	"bufio"
+	"errors"
+
+	"example.com/cloister/internal/posture"
+)
+
+func writeMarkdown(*bufio.Writer, *posture.Report) error { return errors.New("not written yet") }

@@ -1,0 +1,187 @@
+package report
+
+import (
+	"bufio"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/cloister/internal/posture"
+)
+
+// The ANSI sequences of text: SGR codes of ECMA-48.
+const (
+	plain  = ""
+	bold   = "\x1b[1m"
+	dim    = "\x1b[2m"
+	red    = "\x1b[1;31m"
+	green  = "\x1b[32m"
+	yellow = "\x1b[33m"
+	cyan   = "\x1b[36m"
+	reset  = "\x1b[0m"
+)
+
+// terminal writes wrapped lines. After an error it writes nothing; err has it.
+type terminal struct {
+	w     *bufio.Writer
+	width int
+	color bool
+	err   error
+}
+
+// line writes text at an indentation, in a style, wrapped with a hanging indentation of two more columns.
+func (t *terminal) line(indent int, style, text string) {
+	hang := indent
+	for _, part := range wrap(text, t.width-indent-2) {
+		if !t.color || style == plain {
+			t.print(strings.Repeat(" ", hang), part, "\n")
+		} else {
+			t.print(strings.Repeat(" ", hang), style, part, reset, "\n")
+		}
+		hang = indent + 2
+	}
+}
+
+// blank writes an empty line.
+func (t *terminal) blank() { t.print("\n") }
+
+// heading opens a section.
+func (t *terminal) heading(style, text string) {
+	t.blank()
+	t.line(0, style, text)
+}
+
+func (t *terminal) print(parts ...string) {
+	for _, part := range parts {
+		if t.err == nil {
+			_, t.err = t.w.WriteString(part)
+		}
+	}
+}
+
+func writeText(w *bufio.Writer, r *posture.Report, o Options) error {
+	t := &terminal{w: w, width: o.Width, color: o.Color}
+	if t.width == 0 {
+		t.width = DefaultWidth
+	}
+	t.width = max(t.width, MinWidth)
+
+	t.line(0, bold, fmt.Sprintf("%s audit %s, started %s, %s, %s", Visible(r.Tool.Name), Visible(r.Tool.Version),
+		stamp(r.Started), duration(r.Seconds), plural(r.Calls, "call")))
+	textCoverage(t, r)
+	textAccounts(t, r)
+	textFails(t, r)
+	textErrors(t, r)
+	textList(t, "NOTES", r.Notes)
+	textList(t, "ASSUMPTIONS", r.Assumptions)
+	textTotals(t, r)
+	return t.err
+}
+
+func textCoverage(t *terminal, r *posture.Report) {
+	t.blank()
+	style, unread := green, "; everything was read"
+	if operations := unreadOperations(r); len(operations) > 0 {
+		style, unread = yellow, "; unread: "+few(operations)
+	}
+	t.line(0, style, "Evaluated "+evaluated(r)+unread)
+}
+
+// unreadOperations lists the operations that failed somewhere, those that are no accepted gaps first.
+func unreadOperations(r *posture.Report) []string {
+	var list []string
+	for _, accepted := range []bool{false, true} {
+		for _, u := range r.Coverage.Unread {
+			if u.Accepted == accepted && !slices.Contains(list, u.Operation) {
+				list = append(list, u.Operation)
+			}
+		}
+	}
+	return list
+}
+
+// evaluated is the sentence that every report opens with: how much was really looked at.
+func evaluated(r *posture.Report) string {
+	c := r.Coverage
+	return thousands(c.Evaluated) + " of " + thousands(c.Total) + " (" + percent(c.Evaluated, c.Total) + ")"
+}
+
+func textAccounts(t *terminal, r *posture.Report) {
+	t.heading(bold, "ACCOUNTS")
+	for i := range r.Accounts {
+		a := &r.Accounts[i]
+		t.line(2, plain, accountLine(a))
+		if a.Error != nil {
+			t.line(4, yellow, unreadLine(a.Error))
+		}
+		var empty, absent []string
+		for _, region := range a.Regions {
+			name := Visible(region.Name)
+			switch {
+			case region.Status == "not-applicable":
+				absent = append(absent, name)
+			case region.Status == "read" && region.Jobs == 0 && region.Models == 0 && region.Unread == 0:
+				empty = append(empty, name)
+			default:
+				t.line(4, regionStyle(region), regionLine(region))
+			}
+		}
+		if len(empty) > 0 {
+			t.line(4, dim, "no jobs, no models: "+strings.Join(empty, ", "))
+		}
+		if len(absent) > 0 {
+			t.line(4, dim, "without Bedrock: "+strings.Join(absent, ", "))
+		}
+	}
+}
+
+func accountLine(a *posture.AccountReport) string {
+	line := Visible(a.ID)
+	if a.Name != "" {
+		line += " " + Visible(a.Name)
+	}
+	line += " (" + Visible(a.Partition) + ")"
+	if a.Status != "read" {
+		line += ": " + Visible(a.Status)
+	}
+	return line
+}
+
+func regionLine(region posture.RegionReport) string {
+	line := Visible(region.Name) + ": " + plural(region.Jobs, "job") + ", " + plural(region.Models, "model")
+	if region.Status != "read" {
+		line += ", " + Visible(region.Status)
+	}
+	if region.Unread > 0 {
+		line += ", " + plural(region.Unread, "call") + " unread"
+	}
+	return line
+}
+
+func regionStyle(region posture.RegionReport) string {
+	if region.Unread > 0 || region.Status != "read" {
+		return yellow
+	}
+	return plain
+}
+
+// unreadLine is one failed read on one line, without the message.
+func unreadLine(u *posture.Unread) string {
+	parts := []string{Visible(u.Operation), Visible(u.Code)}
+	if u.Region != "" {
+		parts = append(parts, "in "+Visible(u.Region))
+	}
+	if u.RequestID != "" {
+		parts = append(parts, "request "+Visible(u.RequestID))
+	}
+	if u.Message != "" {
+		parts = append(parts, "- "+Visible(u.Message))
+	}
+	return strings.Join(parts, " ")
+}
+
+// stamp is a time to the second, in UTC.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") }
+
+func duration(seconds float64) string { return fmt.Sprintf("%.1f s", seconds) }
