@@ -1,0 +1,128 @@
+// Package pace keeps callers below rate limits that nobody tells them: one adaptive token bucket for each key, such as
+// account, region, service and action. A bucket starts modestly, doubles while all goes well (slow start), halves when
+// the service says that it is too much, and then grows slowly, as TCP does (RFC 5681, "slow start", "congestion
+// avoidance"). The tokens themselves are golang.org/x/time/rate's.
+package pace
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// The shape of a bucket. AWS publishes no rates for Bedrock's control plane; these were tuned in TestLearnsTheLimit.
+const (
+	startRate  = 10.0 // requests a second before anything is known
+	startBurst = 5
+	floor      = 0.5
+	cut        = 0.4                    // of the rate, when the service says that it is too much
+	safe       = 0.9                    // of the rate that was measured between two refusals
+	sample     = 6                      // successes between two refusals that make a measurement
+	grow       = 0.012 // of the rate, each second without refusal, once there was one
+)
+
+// Pacer has a bucket for each key. It is safe for concurrent use.
+type Pacer struct {
+	most float64
+
+	mu      sync.Mutex // guards buckets
+	buckets map[string]*bucket
+}
+
+type bucket struct {
+	limiter *rate.Limiter
+	// turn is held by the one caller that waits for a token: the limiter keeps promises that it made at an older rate.
+	turn chan struct{}
+
+	mu        sync.Mutex // guards the rest
+	refused   bool       // whether the service ever said that it was too much
+	refusedAt time.Time
+	successes int // since then
+	grownAt   time.Time
+}
+
+// New makes a Pacer whose buckets never exceed most requests a second; 0 is no such bound.
+func New(most float64) *Pacer {
+	return &Pacer{most: most, buckets: map[string]*bucket{}}
+}
+
+func (p *Pacer) bucket(key string) *bucket {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	b, ok := p.buckets[key]
+	if !ok {
+		b = &bucket{limiter: rate.NewLimiter(rate.Limit(p.bound(startRate)), startBurst), turn: make(chan struct{}, 1)}
+		p.buckets[key] = b
+	}
+	return b
+}
+
+func (p *Pacer) bound(r float64) float64 {
+	if p.most > 0 && r > p.most {
+		return p.most
+	}
+	return r
+}
+
+// Ticket is the leave to send one request.
+type Ticket struct {
+	pacer  *Pacer
+	bucket *bucket
+	at     time.Time
+}
+
+// Wait blocks until the key's bucket has a token. It returns ctx's error. Done must be called on the ticket.
+func (p *Pacer) Wait(ctx context.Context, key string) (Ticket, error) {
+	b := p.bucket(key)
+	select {
+	case b.turn <- struct{}{}:
+	case <-ctx.Done():
+		return Ticket{}, ctx.Err()
+	}
+	err := b.limiter.Wait(ctx)
+	<-b.turn
+	if err != nil {
+		return Ticket{}, err
+	}
+	return Ticket{p, b, time.Now()}, nil //nolint:forbidigo // the limiter counts by the same clock; synctest fakes both
+}
+
+// Done reports how the request went: whether the service said that it was too much.
+func (k Ticket) Done(throttled bool) {
+	b := k.bucket
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now() //nolint:forbidigo // the limiter counts by the same clock; synctest fakes both
+	r := float64(b.limiter.Limit())
+	if !throttled {
+		b.raise(k.pacer, r, now)
+		return
+	}
+	if b.refused && k.at.Before(b.refusedAt) {
+		return // requests that were in flight together are refused together: one message, not several
+	}
+	since := now.Sub(b.refusedAt)
+	// The service's own bucket is empty now, as it was at the refusal before: what it let pass in between is its rate.
+	next := r * cut
+	if b.refused && b.successes >= sample {
+		next = min(r, safe*float64(b.successes)/since.Seconds())
+	}
+	b.refused, b.refusedAt, b.successes, b.grownAt = true, now, 0, now
+	b.limiter.SetBurst(1)
+	b.limiter.SetLimit(rate.Limit(max(floor, next)))
+	b.limiter.Reserve() // the next request waits
+}
+
+func (b *bucket) raise(p *Pacer, r float64, now time.Time) {
+	b.successes++
+	if !b.refused { // slow start: each success adds one a second
+		b.limiter.SetLimit(rate.Limit(p.bound(r + 1)))
+		return
+	}
+	if since := now.Sub(b.grownAt); since >= time.Second {
+		b.grownAt = now
+		b.limiter.SetLimit(rate.Limit(p.bound(r * (1 + grow*min(since.Seconds(), 5)))))
+	}
+}
