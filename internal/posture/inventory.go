@@ -1,0 +1,368 @@
+package posture
+
+import "time"
+
+// Inventory is everything that an audit read, in the parts that rules look at. It is filled by one writer and then only
+// read; evaluation is safe for concurrent use.
+type Inventory struct {
+	// Time is when the audit began: ages are counted to it.
+	Time     time.Time
+	Accounts []*Account
+}
+
+// Account is one AWS account.
+type Account struct {
+	ID        string
+	Name      string
+	Partition string
+	// Status is "read", "suspended" or "error", with Error.
+	Status  string
+	Error   *Unread
+	Regions []*Region
+	// Buckets are those that the account's jobs and models name, by bucket name.
+	Buckets map[string]*Bucket
+	// PublicAccess is the account's own block of public access; nil if there is none.
+	PublicAccess Datum[*PublicAccess]
+}
+
+// Region is one region of an account.
+type Region struct {
+	Account *Account
+	Name    string
+	// NoBedrock says that Amazon Bedrock does not exist in this region.
+	NoBedrock bool
+
+	Jobs           List[*Job]
+	Models         List[*Model]
+	Deployments    List[*Serving]
+	Throughputs    List[*Serving]
+	ImportJobs     List[*ImportJob]
+	ImportedModels List[*ImportedModel]
+	Copies         List[*Copy]
+	Trails         List[*Trail]
+	Interfaces     List[*Interface]
+	Logging        Datum[*Logging]
+
+	// What jobs refer to, by id or ARN.
+	Subnets   map[string]Datum[*Subnet]
+	Groups    map[string]Datum[*SecurityGroup]
+	VPCs      map[string]*VPC
+	Keys      map[string]*Key
+	Bases     map[string]Datum[*FoundationModel]
+	LogGroups map[string]Datum[*LogGroup]
+
+	jobs   map[string]*Job
+	models map[string]*Model
+}
+
+// index makes jobs and models findable by ARN.
+func (a *Account) index() {
+	for _, r := range a.Regions {
+		r.jobs, r.models = map[string]*Job{}, map[string]*Model{}
+		for _, j := range r.Jobs.Items {
+			r.jobs[j.ARN] = j
+		}
+		for _, m := range r.Models.Items {
+			r.models[m.ARN] = m
+		}
+	}
+}
+
+// Job is a model customization job.
+type Job struct {
+	// ARN, Name and Status come from the listing.
+	ARN, Name, Status string
+	Created           time.Time
+	Found             Source
+	Detail            Datum[*JobDetail]
+	Tags              Datum[map[string]string]
+}
+
+// JobDetail is what GetModelCustomizationJob answers.
+type JobDetail struct {
+	ARN, Name, Status string
+	Role, Base        string // the base model's ARN
+	Teacher           string // of a distillation job
+	CustomizationType string
+	ModelName         string
+	Model             string // the output model's ARN; "" until there is one
+	Key               string // of the output model; "" for AWS's own
+	Subnets, Groups   []string
+	HasVPC            bool
+	InvocationLogs    bool
+	Training          string // S3 URI; "" with invocation logs
+	LogsURI           string // where the invocation logs lie
+	Validation        []string
+	Output            string
+	Created, Modified time.Time
+	Ended             time.Time // zero while it runs
+	VPC               any       // the vpcConfig as it came, for evidence: nil or an object
+}
+
+// Terminal says that the job has ended and never changes again.
+func (d *JobDetail) Terminal() bool { return terminal(d.Status) }
+
+func terminal(status string) bool {
+	return status == "Completed" || status == "Failed" || status == "Stopped"
+}
+
+// Model is a custom model that the account owns.
+type Model struct {
+	ARN, Name string
+	Created   time.Time
+	Found     Source
+	Detail    Datum[*ModelDetail]
+	Tags      Datum[map[string]string]
+}
+
+// ModelDetail is what GetCustomModel answers.
+type ModelDetail struct {
+	ARN, Name, Status string
+	Job               string // ARN; "" if the service names none
+	Base              string
+	Key               string
+	Created           time.Time
+}
+
+// Serving is a custom model deployment or a provisioned throughput: what serves a model.
+type Serving struct {
+	ARN, Name, Status string
+	// Model is the ARN of the model that is served; Desired the one that it is changing to, if any.
+	Model, Desired string
+	Kind           string // "deployment" or "throughput"
+	Found          Source
+}
+
+// ImportJob is a model import job.
+type ImportJob struct {
+	ARN, Name, Status string
+	Found             Source
+	Detail            Datum[*ImportJobDetail]
+}
+
+// ImportJobDetail is what GetModelImportJob answers.
+type ImportJobDetail struct {
+	ARN, Name, Status string
+	Source            string // S3 URI; "" for other sources
+	HasVPC            bool
+	Subnets, Groups   []string
+	VPC               any
+	Model             string
+	Key               string
+	Created, Ended    time.Time
+	// Objects are those below Source; only names and dates.
+	Objects List[Object]
+}
+
+// Object is an S3 object's name and date.
+type Object struct {
+	Key      string
+	Modified time.Time
+}
+
+// ImportedModel is a model that was imported.
+type ImportedModel struct {
+	ARN, Name string
+	Found     Source
+	Detail    Datum[*ImportedDetail]
+}
+
+// ImportedDetail is what GetImportedModel answers.
+type ImportedDetail struct {
+	ARN, Name string
+	Key       string
+	Job       string
+	Created   time.Time
+}
+
+// Copy is a model copy job into this region.
+type Copy struct {
+	ARN, Status, Name string // of the target model
+	SourceAccount     string
+	Source, Target    string // model ARNs
+	TargetKey         string
+	Found             Source
+}
+
+// Logging is the region's model invocation logging; a nil *Logging is none.
+type Logging struct {
+	LogGroup string
+	Bucket   string
+	Prefix   string
+	// LargeBucket gets what is too large for the log group.
+	LargeBucket string
+	// Text says that text bodies are delivered.
+	Text bool
+}
+
+// Subnet is a subnet; a nil *Subnet does not exist.
+type Subnet struct {
+	ID, VPC, Zone string // Zone is the zone's id, such as use1-az1
+	Free          int    // free IPv4 addresses
+}
+
+// SecurityGroup is a security group; a nil *SecurityGroup does not exist.
+type SecurityGroup struct {
+	ID, Name, VPC   string
+	Ingress, Egress []GroupRule
+}
+
+// GroupRule is one permission of a security group.
+type GroupRule struct {
+	Protocol string // "-1" for all
+	From, To int    // ports; -1 for all
+	CIDRs    []string
+	Prefixes []string // prefix lists
+	Groups   []string
+}
+
+// VPC is a VPC that a job's subnets or groups are in.
+type VPC struct {
+	ID           string
+	DNSSupport   Datum[bool]
+	DNSHostnames Datum[bool]
+	RouteTables  List[*RouteTable]
+	Endpoints    List[*Endpoint]
+	FlowLogs     List[*FlowLog] // of the VPC and its subnets
+}
+
+// RouteTable is a route table of a VPC.
+type RouteTable struct {
+	ID      string
+	Main    bool
+	Subnets []string
+	Routes  []Route
+}
+
+// Route is one route.
+type Route struct {
+	Destination string // CIDR, or a prefix list
+	Target      string // gateway, NAT, interface, instance…: its id
+	State       string // "active" or "blackhole"
+}
+
+// Endpoint is a VPC endpoint for Amazon S3.
+type Endpoint struct {
+	ID, Type, State string // Type is "Gateway" or "Interface"
+	Service         string
+	RouteTables     []string
+	Subnets         []string
+	PrivateDNS      bool
+	Policy          string // the document
+}
+
+// FlowLog is a flow log.
+type FlowLog struct {
+	ID, Resource, Status, Traffic string
+}
+
+// Interface is a network interface that Bedrock manages.
+type Interface struct {
+	ID, Status, Job string // Job is the ARN in the interface's tag
+	Found           Source
+}
+
+// Key is a KMS key that something names.
+type Key struct {
+	// Ref is how it is named: an ARN, an id or an alias.
+	Ref      string
+	Detail   Datum[*KeyDetail] // nil: does not exist
+	Rotation Datum[bool]
+	Grants   List[Grant]
+	// Jobs are the names of the jobs that name it; Found the first call that did.
+	Jobs  []string
+	Found Source
+}
+
+// KeyDetail is what DescribeKey answers.
+type KeyDetail struct {
+	ARN, ID, Account    string
+	Manager, State      string // "CUSTOMER" or "AWS"; "Enabled"…
+	Spec, Usage, Origin string
+	MultiRegion         bool
+}
+
+// Grant is a grant of a key.
+type Grant struct {
+	ID, Name, Grantee, Retiring string
+	Operations                  []string
+	// Context is the encryption context of its constraints.
+	Context map[string]string
+}
+
+// FoundationModel is a base model; a nil *FoundationModel does not exist (any more).
+type FoundationModel struct {
+	ARN, ID   string
+	Lifecycle string // "ACTIVE" or "LEGACY"
+}
+
+// LogGroup is a log group; a nil *LogGroup does not exist.
+type LogGroup struct {
+	ARN, Name, Key string
+	RetentionDays  int // 0: for ever
+}
+
+// Trail is a CloudTrail trail that covers this region.
+type Trail struct {
+	ARN, Name, Home         string
+	MultiRegion, Validation bool
+	GlobalEvents            bool
+	Logging                 Datum[bool]
+	Selectors               Datum[*Selectors]
+	Found                   Source
+}
+
+// Selectors are what a trail records.
+type Selectors struct {
+	// Management is "All", "ReadOnly", "WriteOnly" or "" for none.
+	Management string
+	// Data are the S3 ARN prefixes whose object events are recorded: "arn:aws:s3" for all, else bucket or prefix ARNs.
+	Data []DataSelector
+}
+
+// DataSelector is the S3 objects whose events a trail records.
+type DataSelector struct {
+	// Prefixes are ARNs that an object's ARN begins with; one "arn:PARTITION:s3" means all objects.
+	Prefixes  []string
+	ReadWrite string // "All", "ReadOnly" or "WriteOnly"
+	// Certain is false when the selector has conditions that are not understood: it may or may not cover.
+	Certain bool
+}
+
+// Bucket is a bucket that something names.
+type Bucket struct {
+	Name string
+	// Uses say what it is for: "training", "validation", "output", "import", "invocation-logs".
+	Uses map[string]bool
+	// Exists is false when nobody has the bucket. Region is where it lies.
+	Exists Datum[bool]
+	// Region is where the bucket lies; "" if it is not known.
+	Region string
+	// Owner is the account that an ownership probe confirmed; "" when it is none of those asked for.
+	Owner        Datum[string]
+	PublicAccess Datum[*PublicAccess] // nil: none configured
+	PolicyPublic Datum[bool]
+	ACLPublic    Datum[[]string] // grantees that are everybody
+	Encryption   Datum[*Encryption]
+	Versioning   Datum[string] // "Enabled", "Suspended" or ""
+	LogsTo       Datum[string] // target bucket of server access logs; "" for none
+	// Jobs are the names of the jobs that name it; Found the first call that did.
+	Jobs  []string
+	Found Source
+}
+
+// PublicAccess are the four flags of S3 Block Public Access.
+type PublicAccess struct {
+	BlockACLs, IgnoreACLs, BlockPolicy, RestrictBuckets bool
+}
+
+// All says that all four are on.
+func (p *PublicAccess) All() bool {
+	return p != nil && p.BlockACLs && p.IgnoreACLs && p.BlockPolicy && p.RestrictBuckets
+}
+
+// Encryption is a bucket's default encryption.
+type Encryption struct {
+	Algorithm string // "AES256", "aws:kms", "aws:kms:dsse"
+	Key       string // "" is AWS's own key for S3
+}

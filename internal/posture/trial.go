@@ -1,0 +1,173 @@
+package posture
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Trial is one evaluation of one rule on one resource. It records what the rule read, and refuses reads that the rule's
+// metadata does not declare. It is used by one goroutine.
+type Trial struct {
+	Now time.Time
+
+	rule     *Rule
+	evidence []Source
+	judge    *judge
+}
+
+// stopped ends a rule from within Need. Only run recovers it; it never leaves the package.
+type stopped struct{ outcome Outcome }
+
+// Need returns the value of d. If it was not read, the rule, or the part of it inside All or Any, ends as ERROR; if the
+// endpoint does not serve the operation, as NOT_APPLICABLE.
+//
+// It ends the rule by a panic that run recovers, so that no rule can forget to look.
+func Need[T any](t *Trial, d Datum[T]) T {
+	t.saw(d.source)
+	switch d.state {
+	case known:
+		return d.value
+	case unserved:
+		panic(stopped{Skipped("this endpoint does not serve %s", d.source.Operation)})
+	case gone:
+		panic(stopped{Skipped("%s", d.why.Message)})
+	case unread:
+		panic(stopped{Outcome{Status: Error, Message: unreadMessage(d.why), Unread: []*Unread{d.why}}})
+	default:
+		why := &Unread{Source: d.source, Code: CodeNotCollected, Message: "the rule reads what it does not declare"}
+		panic(stopped{Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}})
+	}
+}
+
+// Peek returns the value of d if it is known, for rules that can decide with a part of what they read.
+func Peek[T any](t *Trial, d Datum[T]) (T, bool) {
+	if d.state == known {
+		t.saw(d.source)
+	}
+	return d.value, d.state == known
+}
+
+// NeedAll returns the items of a listing that must be complete: if it broke off, the rule ends as ERROR. A listing that
+// the endpoint does not serve is empty.
+func NeedAll[T any](t *Trial, l List[T]) []T {
+	for _, page := range l.Pages {
+		t.saw(page)
+	}
+	if l.Why != nil {
+		t.saw(l.Why.Source)
+		panic(stopped{Outcome{Status: Error, Message: unreadMessage(l.Why), Unread: []*Unread{l.Why}}})
+	}
+	if !l.Collected {
+		why := &Unread{Code: CodeNotCollected, Message: "the rule reads a listing that it does not declare"}
+		panic(stopped{Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}})
+	}
+	return l.Items
+}
+
+func unreadMessage(u *Unread) string {
+	where := ""
+	if u.Region != "" {
+		where = " in " + u.Region
+	}
+	return u.Operation + where + " was not read: " + u.Code
+}
+
+// saw records a read as evidence, and ends the rule if its metadata does not declare it.
+func (t *Trial) saw(s Source) {
+	if s.Operation == "" {
+		return
+	}
+	if !slices.Contains(t.evidence, s) {
+		t.evidence = append(t.evidence, s)
+	}
+	if !t.rule.declares(s.Operation) {
+		why := &Unread{Source: s, Code: CodeNotCollected, Message: "rule " + t.rule.ID + " does not declare that it reads " + s.Operation}
+		panic(stopped{Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}})
+	}
+}
+
+// run evaluates one part of a rule and turns what Need stopped into its outcome.
+func run(part func() Outcome) (out Outcome) {
+	defer func() {
+		if r := recover(); r != nil {
+			s, ok := r.(stopped)
+			if !ok {
+				panic(r) // a defect of the rule: not ours to hide
+			}
+			out = s.outcome
+		}
+	}()
+	return part()
+}
+
+// All is the conjunction of parts: FAIL if one fails, else ERROR if one is unread, else PASS, or NOT_APPLICABLE if none
+// applies. Messages of the parts that decided are joined.
+func All(parts ...func() Outcome) Outcome { return combine(parts, Fail) }
+
+// Any is the disjunction of parts: PASS if one passes, else ERROR if one is unread, else FAIL, or NOT_APPLICABLE if none
+// applies.
+func Any(parts ...func() Outcome) Outcome { return combine(parts, Pass) }
+
+// Each is All over items.
+func Each[T any](items []T, part func(T) Outcome) Outcome {
+	parts := make([]func() Outcome, len(items))
+	for i, item := range items {
+		parts[i] = func() Outcome { return part(item) }
+	}
+	return All(parts...)
+}
+
+func combine(parts []func() Outcome, wins Status) Outcome {
+	order := []Status{Fail, Error, Pass, NotApplicable}
+	if wins == Pass {
+		order = []Status{Pass, Error, Fail, NotApplicable}
+	}
+	by := map[Status][]Outcome{}
+	for _, part := range parts {
+		out := run(part)
+		by[out.Status] = append(by[out.Status], out)
+	}
+	for _, status := range order {
+		if outcomes := by[status]; len(outcomes) > 0 {
+			return join(status, outcomes)
+		}
+	}
+	return Skipped("nothing to look at")
+}
+
+func join(status Status, outcomes []Outcome) Outcome {
+	joined := Outcome{Status: status, Severity: outcomes[0].Severity}
+	var messages []string
+	for _, out := range outcomes {
+		if out.Message != "" && !slices.Contains(messages, out.Message) {
+			messages = append(messages, out.Message)
+		}
+		for _, why := range out.Unread {
+			if !slices.Contains(joined.Unread, why) {
+				joined.Unread = append(joined.Unread, why)
+			}
+		}
+		for name, value := range out.Facts {
+			joined = joined.With(name, value)
+		}
+	}
+	joined.Message = strings.Join(messages, "; ")
+	return joined
+}
+
+// Verdict is the status of another rule, by id, on a resource: for rules that build on others. The other rule's reads
+// count as this rule's, and must be declared through `uses`.
+func (t *Trial) Verdict(rule string, s Subject) Outcome {
+	out, evidence := t.judge.verdict(rule, s)
+	for _, source := range evidence {
+		t.saw(source)
+	}
+	return out
+}
+
+// Int is a setting of the rule, from the rule profile or the default of its metadata.
+func (t *Trial) Int(name string) int { return t.rule.integer(name) }
+
+// Strings is a setting of the rule that is a list.
+func (t *Trial) Strings(name string) []string { return t.rule.list(name) }
