@@ -20,6 +20,7 @@ need ca-certificates test -s /etc/ssl/certs/ca-certificates.crt
 need npm command -v npm
 need make command -v make
 need git command -v git
+need chromium command -v chromium
 if [ -n "$missing" ]; then
 	if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
 		say "install these packages of your system and try again:$missing"
