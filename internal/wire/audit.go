@@ -13,10 +13,10 @@ func (s *Service) Audit() []string {
 	a := &auditor{unions: s.unions, seen: map[pairing]bool{}}
 	for _, name := range s.Operations() {
 		op, bound := s.model.byName[name], s.ops[name]
-		if op.Input != nil {
+		if a.input = true; op.Input != nil {
 			a.structure(op.Input.shape, bound.in, name+" input")
 		}
-		if op.Output != nil {
+		if a.input = false; op.Output != nil {
 			a.structure(op.Output.shape, bound.out, name+" output")
 		}
 	}
@@ -32,6 +32,7 @@ type auditor struct {
 	unions map[string]reflect.Type
 	seen   map[pairing]bool
 	found  []string
+	input  bool // what is walked is an input
 }
 
 func (a *auditor) report(path, format string, args ...any) {
@@ -53,8 +54,8 @@ func (a *auditor) structure(s *shape, t reflect.Type, path string) {
 		switch {
 		case !ok:
 			a.report(at, "%s has no field %s", t, fieldName(r.Name))
-		case r.XMLAttribute:
-			a.report(at, "XML attributes are not served")
+		case r.XMLAttribute && a.input:
+			a.report(at, "XML attributes are not read")
 		case r.Streaming:
 			if field.Type != reflect.TypeFor[io.Reader]() && field.Type != reflect.TypeFor[io.ReadCloser]() {
 				a.report(at, "a streaming member has the type %s", field.Type)

@@ -16,7 +16,7 @@ type message struct {
 	r      *http.Request
 	query  url.Values        // of rest protocols
 	labels map[string]string // of rest protocols
-	form   url.Values        // of the query protocol
+	form   url.Values        // of the query and ec2 protocols
 }
 
 // decode fills in, a pointer to the SDK's input structure, and checks every constraint of the model. It
@@ -39,8 +39,8 @@ func (s *Service) decode(m message, in any) (violations, error) {
 
 func (s *Service) tree(m message, input *shape) (map[string]any, error) {
 	switch s.model.Metadata.Protocol {
-	case queryForm:
-		return newFormReader(m.form).members(input, ""), nil
+	case queryForm, ec2Form:
+		return newFormReader(m.form, s.model.Metadata.Protocol == ec2Form).members(input, ""), nil
 	case json11:
 		body, err := s.readBody(m.r)
 		if err != nil {

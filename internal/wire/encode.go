@@ -13,8 +13,22 @@ import (
 	"time"
 )
 
-// s3Namespace is the XML namespace of S3's documents.
-const s3Namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
+// The XML namespaces of S3's documents and of S3 Control's.
+const (
+	s3Namespace      = "http://s3.amazonaws.com/doc/2006-03-01/"
+	controlNamespace = "http://awss3control.amazonaws.com/doc/2018-08-20/"
+)
+
+// control says that s is S3 Control, the one rest-xml service beside S3.
+func (s *Service) control() bool { return s.model.Metadata.EndpointPrefix == "s3-control" }
+
+// namespace is the XML namespace of a rest-xml service's documents.
+func (s *Service) namespace() string {
+	if s.control() {
+		return controlNamespace
+	}
+	return s3Namespace
+}
 
 // answer is an encoded response.
 type answer struct {
@@ -68,6 +82,14 @@ func (s *Service) encode(op *operation, out any, requestID string) (answer, erro
 		e.buf.WriteString("<ResponseMetadata><RequestId>")
 		e.xmlText(requestID)
 		e.buf.WriteString("</RequestId></ResponseMetadata></" + op.Name + "Response>")
+	case ec2Form:
+		a.header.Set("Content-Type", "text/xml;charset=UTF-8")
+		e.buf.WriteString(xml.Header + `<` + op.Name + `Response xmlns="` + s.model.Metadata.XMLNamespace + `/">`)
+		e.xmlPairs("requestId", requestID)
+		if op.Output != nil {
+			e.xmlFields(op.Output.shape, v)
+		}
+		e.buf.WriteString("</" + op.Name + "Response>")
 	default:
 		s.encodeRest(e, op, v, &a)
 	}
@@ -136,7 +158,7 @@ func (s *Service) encodePayload(e *encoder, payload *ref, v reflect.Value, a *an
 		a.header.Set("Content-Type", "application/xml")
 		e.buf.WriteString(xml.Header)
 		name := payload.wireName()
-		e.buf.WriteString("<" + name + ` xmlns="` + s3Namespace + `">`)
+		e.buf.WriteString("<" + name + ` xmlns="` + s.namespace() + `">`)
 		e.xmlFields(payload.shape, field)
 		e.buf.WriteString("</" + name + ">")
 	default:

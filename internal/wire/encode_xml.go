@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"cmp"
 	"encoding/xml"
 	"reflect"
+	"strings"
 	"time"
 )
 
@@ -35,9 +37,32 @@ func (e *encoder) xmlMember(r *ref, v reflect.Value) {
 }
 
 func (e *encoder) xmlElement(name string, r *ref, v reflect.Value) {
-	e.buf.WriteString("<" + name + ">")
+	e.buf.WriteString("<" + name)
+	if r.shape.Type == typeStructure {
+		e.xmlAttributes(r, v)
+	}
+	e.buf.WriteString(">")
 	e.xmlContent(r, v)
 	e.buf.WriteString("</" + name + ">")
+}
+
+// xmlAttributes writes the members of r's shape that are attributes: the xsi:type of S3's grantees.
+func (e *encoder) xmlAttributes(r *ref, v reflect.Value) {
+	for _, m := range r.shape.Members {
+		if !m.XMLAttribute {
+			continue
+		}
+		field, ok := present(v.FieldByName(fieldName(m.Name)))
+		if !ok {
+			continue
+		}
+		if prefix, _, ok := strings.Cut(m.wireName(), ":"); ok {
+			e.buf.WriteString(" xmlns:" + prefix + `="` + cmp.Or(r.XMLNamespace, r.shape.XMLNamespace) + `"`)
+		}
+		e.buf.WriteString(" " + m.wireName() + `="`)
+		e.xmlText(e.plain(m.shape, field))
+		e.buf.WriteString(`"`)
+	}
 }
 
 func (e *encoder) xmlContent(r *ref, v reflect.Value) {

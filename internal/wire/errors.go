@@ -18,18 +18,21 @@ import (
 const internalText = "An internal error occurred. Retry the request; the server's log has the cause under this request id."
 
 // commonStatus is the HTTP status of the codes that services share and models do not list.
-// Sources: IAM API Reference, "Common Errors"; KMS API Reference, "Common Errors".
+// Sources: IAM API Reference, "Common Errors"; KMS API Reference, "Common Errors"; EC2 API Reference, "Error
+// codes".
 func commonStatus(code string) int {
 	switch code {
 	case "AccessDenied", "UnauthorizedOperation", "InvalidClientTokenId", "OptInRequired",
 		"SignatureDoesNotMatch", "MissingAuthenticationToken", "MissingAuthenticationTokenException",
 		"InvalidSignatureException", "UnrecognizedClientException", "ExpiredToken", "InvalidAccessKeyId":
 		return http.StatusForbidden
+	case "AuthFailure":
+		return http.StatusUnauthorized
 	case "RequestEntityTooLarge":
 		return http.StatusRequestEntityTooLarge
 	case "InternalFailure", "InternalError", "InternalServerException", "KMSInternalException":
 		return http.StatusInternalServerError
-	case "ServiceUnavailable", "ServiceUnavailableException":
+	case "ServiceUnavailable", "ServiceUnavailableException", "RequestLimitExceeded":
 		return http.StatusServiceUnavailable
 	default:
 		return http.StatusBadRequest
@@ -91,8 +94,8 @@ func (s *Service) failure(err error) failure {
 	if f.code == "" {
 		return s.internal()
 	}
-	if f.code == "AccessDeniedException" && (s.model.Metadata.Protocol == queryForm || s.model.Metadata.Protocol == restXML) {
-		f.code = "AccessDenied" // authorizers know no protocols
+	if f.code == "AccessDeniedException" { // authorizers know no protocols
+		f.code = s.deniedCode()
 	}
 	f.exception = s.model.byCode[f.code]
 	if f.exception != nil && f.exception.Error != nil && f.exception.Error.Code != "" {
@@ -107,6 +110,17 @@ func (s *Service) failure(err error) failure {
 		f.status = s.status(f.code, f.exception)
 	}
 	return f
+}
+
+func (s *Service) deniedCode() string {
+	switch s.model.Metadata.Protocol {
+	case queryForm, restXML:
+		return "AccessDenied"
+	case ec2Form:
+		return "UnauthorizedOperation"
+	default:
+		return "AccessDeniedException"
+	}
 }
 
 func (s *Service) status(code string, exception *shape) int {
@@ -135,7 +149,7 @@ func (s *Service) internal() failure {
 		code = "InternalServerException"
 	case "kms":
 		code = "KMSInternalException"
-	case "s3":
+	case "s3", "s3control", "ec2":
 		code = "InternalError"
 	}
 	return failure{code: code, message: internalText, status: http.StatusInternalServerError}
@@ -159,12 +173,29 @@ func (s *Service) encodeError(f failure, requestID string) answer {
 		e.buf.WriteString(`</Error>`)
 		e.xmlPairs("RequestId", requestID)
 		e.buf.WriteString(`</ErrorResponse>`)
+	case ec2Form:
+		a.header.Set("Content-Type", "text/xml;charset=UTF-8")
+		e.buf.WriteString(xml.Header + "<Response><Errors><Error>")
+		e.xmlPairs("Code", f.code, "Message", f.message)
+		e.buf.WriteString("</Error></Errors>")
+		e.xmlPairs("RequestID", requestID)
+		e.buf.WriteString("</Response>")
 	default:
 		a.header.Set("Content-Type", "application/xml")
-		e.buf.WriteString(xml.Header + "<Error>")
+		e.buf.WriteString(xml.Header)
+		if s.control() {
+			e.buf.WriteString("<ErrorResponse>")
+		}
+		e.buf.WriteString("<Error>")
 		e.xmlPairs("Code", f.code, "Message", f.message)
 		for _, name := range slices.Sorted(maps.Keys(f.fields)) {
 			e.xmlPairs(name, f.fields[name])
+		}
+		if s.control() {
+			e.buf.WriteString("</Error>")
+			e.xmlPairs("RequestId", requestID)
+			e.buf.WriteString("</ErrorResponse>")
+			break
 		}
 		e.xmlPairs("RequestId", requestID)
 		e.buf.WriteString("</Error>")

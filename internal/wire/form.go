@@ -26,14 +26,16 @@ func parseForm(body string) (url.Values, error) {
 	return form, nil
 }
 
-// formReader reads the flat parameters of the query protocol as a tree.
+// formReader reads the flat parameters of the query and ec2 protocols as a tree.
 type formReader struct {
 	form   url.Values
 	prefix map[string]bool // every proper prefix of a parameter's name, up to a dot
+	// ec2 is the ec2 protocol: other names, and every list is flat.
+	ec2 bool
 }
 
-func newFormReader(form url.Values) *formReader {
-	f := &formReader{form: form, prefix: map[string]bool{}}
+func newFormReader(form url.Values, ec2 bool) *formReader {
+	f := &formReader{form: form, prefix: map[string]bool{}, ec2: ec2}
 	for name := range form {
 		f.prefix[name] = true
 		for i, c := range name {
@@ -49,6 +51,9 @@ func (f *formReader) members(s *shape, prefix string) map[string]any {
 	tree := map[string]any{}
 	for _, r := range s.Members {
 		name := r.wireName()
+		if f.ec2 {
+			name = r.ec2Name()
+		}
 		if prefix != "" {
 			name = prefix + "." + name
 		}
@@ -65,7 +70,7 @@ func (f *formReader) value(r *ref, name string) any {
 		return nil
 	}
 	s := r.shape
-	flat := r.Flattened || s.Flattened
+	flat := r.Flattened || s.Flattened || f.ec2
 	switch s.Type {
 	case typeStructure:
 		return f.members(s, name)

@@ -51,19 +51,17 @@ func FuzzXML(f *testing.F) {
 }
 
 func FuzzForm(f *testing.F) {
-	for _, seed := range []string{"Action=CreateRole&Tags.member.1.Key=a&Tags.member.1.Value=b", "a=1&a=2", "%zz", "Tags.member.999999999.Key=x", "Tags.member.1=x&Tags=y"} {
+	for _, seed := range []string{"Action=CreateRole&Tags.member.1.Key=a&Tags.member.1.Value=b", "a=1&a=2", "%zz", "Tags.member.999999999.Key=x", "Filter.1.Name=vpc-id&Filter.1.Value.1=vpc-1&SubnetId.2=x", "Tags.member.1=x&Tags=y"} {
 		f.Add(seed)
 	}
-	m, err := loadModel("iam")
-	if err != nil {
-		f.Fatal(err)
-	}
+	m, ec2 := testModel(f, "iam"), testModel(f, "ec2")
 	f.Fuzz(func(t *testing.T, body string) {
 		form, err := parseForm(body)
 		if err != nil {
 			return
 		}
-		newFormReader(form).members(m.byName["CreateRole"].Input.shape, "")
+		newFormReader(form, false).members(m.byName["CreateRole"].Input.shape, "")
+		newFormReader(form, true).members(ec2.byName["DescribeSubnets"].Input.shape, "")
 	})
 }
 

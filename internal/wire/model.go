@@ -1,7 +1,7 @@
 // Package wire speaks AWS's wire protocols on the server's side: it finds the operation that a request
 // means, decodes and validates it into the SDK's input structure, calls a method with the SDK client's own
-// signature, and encodes the SDK's output structure or the error. It serves rest-json, json 1.1, query and
-// rest-xml from AWS's API models (models/*.json.gz, cut from botocore by trim.py).
+// signature, and encodes the SDK's output structure or the error. It serves rest-json, json 1.1, query, ec2
+// and rest-xml from AWS's API models (models/*.json.gz, cut from botocore by trim.py).
 //
 // It is not for authentication, authorization or routing between services: package api does the first and
 // the last, services the second.
@@ -31,6 +31,7 @@ const (
 	restJSON  = "rest-json"
 	json11    = "json"
 	queryForm = "query"
+	ec2Form   = "ec2"
 	restXML   = "rest-xml"
 )
 
@@ -52,11 +53,12 @@ const (
 // model is one service's API description. It does not change after loading.
 type model struct {
 	Metadata struct {
-		APIVersion   string `json:"apiVersion"`
-		JSONVersion  string `json:"jsonVersion"`
-		Protocol     string `json:"protocol"`
-		TargetPrefix string `json:"targetPrefix"`
-		XMLNamespace string `json:"xmlNamespace"`
+		APIVersion     string `json:"apiVersion"`
+		EndpointPrefix string `json:"endpointPrefix"`
+		JSONVersion    string `json:"jsonVersion"`
+		Protocol       string `json:"protocol"`
+		TargetPrefix   string `json:"targetPrefix"`
+		XMLNamespace   string `json:"xmlNamespace"`
 	} `json:"metadata"`
 	Operations []*operation      `json:"operations"`
 	Shapes     map[string]*shape `json:"shapes"`
@@ -86,6 +88,7 @@ type ref struct {
 	Shape           string `json:"shape"`
 	Location        string `json:"location"`
 	LocationName    string `json:"locationName"`
+	QueryName       string `json:"queryName"` // of the ec2 protocol only
 	Streaming       bool   `json:"streaming"`
 	Flattened       bool   `json:"flattened"`
 	XMLAttribute    bool   `json:"xmlAttribute"`
@@ -112,6 +115,7 @@ type shape struct {
 	Sensitive       bool     `json:"sensitive"`
 	TimestampFormat string   `json:"timestampFormat"`
 	LocationName    string   `json:"locationName"`
+	XMLNamespace    string   `json:"xmlNamespace"`
 	Exception       bool     `json:"exception"`
 	Fault           bool     `json:"fault"`
 	Error           *struct {
@@ -128,6 +132,11 @@ func loadModel(name string) (*model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("no API model of service %q: %w", name, err)
 	}
+	return readModel(name, packed)
+}
+
+// readModel reads a model as trim.py writes it.
+func readModel(name string, packed []byte) (*model, error) {
 	unpacked, err := gzip.NewReader(bytes.NewReader(packed))
 	if err != nil {
 		return nil, fmt.Errorf("unpack model of %s: %w", name, err)
@@ -191,8 +200,21 @@ func (r *ref) nameOr(fallback string) string {
 	return fallback
 }
 
-// inBody says that the member travels in the message's body.
-func (r *ref) inBody() bool { return r.Location == "" }
+// ec2Name is the name of r in a form of the ec2 protocol.
+// Source: Smithy 2.0 specification, "AWS EC2 query protocol", "Query key resolution".
+func (r *ref) ec2Name() string {
+	switch {
+	case r.QueryName != "":
+		return r.QueryName
+	case r.LocationName != "":
+		return fieldName(r.LocationName)
+	default:
+		return fieldName(r.Name)
+	}
+}
+
+// inBody says that the member is an element or a name of the message's body.
+func (r *ref) inBody() bool { return r.Location == "" && !r.XMLAttribute }
 
 func (s *shape) requires(member string) bool { return slices.Contains(s.Required, member) }
 

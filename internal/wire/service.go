@@ -75,6 +75,20 @@ func NewService(name string, maxBody int64, ops ...Operation) (*Service, error) 
 	if err != nil {
 		return nil, err
 	}
+	return newService(m, maxBody, ops)
+}
+
+// NewServiceFromModel is NewService for a model that is not embedded: packed is a file that trim.py wrote,
+// name the service's name as Name returns it.
+func NewServiceFromModel(name string, packed []byte, maxBody int64, ops ...Operation) (*Service, error) {
+	m, err := readModel(name, packed)
+	if err != nil {
+		return nil, err
+	}
+	return newService(m, maxBody, ops)
+}
+
+func newService(m *model, maxBody int64, ops []Operation) (*Service, error) {
 	if maxBody == 0 {
 		maxBody = DefaultMaxBody
 	}
@@ -85,10 +99,10 @@ func NewService(name string, maxBody int64, ops ...Operation) (*Service, error) 
 	for _, op := range ops {
 		known := m.byName[op.name]
 		if known == nil || !known.Served {
-			return nil, fmt.Errorf("the model of %s does not serve %s: add it to trim.py", name, op.name)
+			return nil, fmt.Errorf("the model of %s does not serve %s: add it to trim.py", m.name, op.name)
 		}
 		if _, twice := s.ops[op.name]; twice {
-			return nil, fmt.Errorf("operation %s of %s is bound twice", op.name, name)
+			return nil, fmt.Errorf("operation %s of %s is bound twice", op.name, m.name)
 		}
 		s.ops[op.name] = op
 	}
@@ -197,13 +211,13 @@ func (s *Service) invoke(ctx context.Context, m message) (any, error) {
 func (s *Service) resolve(r *http.Request) (message, error) {
 	switch s.model.Metadata.Protocol {
 	case json11:
-		prefix, name, _ := strings.Cut(r.Header.Get("X-Amz-Target"), ".")
+		prefix, name := s.target(r)
 		op := s.model.byName[name]
 		if r.Method != http.MethodPost || prefix != s.model.Metadata.TargetPrefix || op == nil {
 			return message{}, s.unserved(name)
 		}
 		return message{op: op, r: r}, nil
-	case queryForm:
+	case queryForm, ec2Form:
 		return s.resolveQuery(r)
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -215,6 +229,21 @@ func (s *Service) resolve(r *http.Request) (message, error) {
 		return message{}, s.unrouted(err)
 	}
 	return message{op: op, r: r, query: query, labels: labels}, nil
+}
+
+// target splits X-Amz-Target into the service's prefix and the operation. CloudTrail's prefix is
+// "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101" for botocore and its last part for Smithy's clients.
+func (s *Service) target(r *http.Request) (prefix, operation string) {
+	text := r.Header.Get("X-Amz-Target")
+	dot := strings.LastIndexByte(text, '.')
+	if dot < 0 {
+		return "", ""
+	}
+	prefix = text[:dot]
+	if long := s.model.Metadata.TargetPrefix; strings.HasSuffix(long, "."+prefix) {
+		prefix = long
+	}
+	return prefix, text[dot+1:]
 }
 
 func (s *Service) resolveQuery(r *http.Request) (message, error) {
@@ -244,7 +273,7 @@ func (s *Service) unserved(name string) error {
 	switch s.model.Metadata.Protocol {
 	case json11:
 		return cloister.Errorf("UnknownOperationException", "The operation %q is not served here; 'cloister operations' lists those that are.", name)
-	case queryForm:
+	case queryForm, ec2Form:
 		return cloister.Errorf("InvalidAction", "Could not find operation %s for version %s: it is not served here; 'cloister operations' lists those that are.",
 			name, s.model.Metadata.APIVersion)
 	case restXML:
@@ -268,6 +297,8 @@ func (s *Service) invalid(bad violations) error {
 	switch s.model.Metadata.Protocol {
 	case queryForm:
 		code = "ValidationError"
+	case ec2Form:
+		code = "InvalidParameterValue"
 	case restXML:
 		code = "InvalidArgument"
 	}
@@ -287,6 +318,8 @@ func (s *Service) translate(err error) error {
 		switch s.model.Metadata.Protocol {
 		case queryForm:
 			code = "MalformedInput"
+		case ec2Form:
+			code = "MalformedQueryString"
 		case restXML:
 			code = "MalformedXML"
 			if !strings.HasPrefix(unreadable.text, "the body") && !strings.HasPrefix(unreadable.text, "the root") {

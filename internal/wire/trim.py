@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Cut botocore's API models to what package wire needs and write them to models/*.json.gz.
 
-Run it from anywhere with botocore 1.43.11 installed (pip install botocore==1.43.11). Documentation
+Run it from anywhere with botocore 1.43.11 installed (pip install botocore==1.43.11). The models of the
+AWS that tests talk to go to ../awsfake/models, so that the program does not carry them. Documentation
 text is dropped. Every operation keeps its name and its route, so that an unserved one is recognised;
 only the served ones keep their shapes. Every exception of a service is kept, for its HTTP status.
 The output is reproducible: running it twice gives the same bytes.
@@ -41,6 +42,36 @@ SERVED = {
         ListObjects ListObjectsV2 CreateMultipartUpload UploadPart CompleteMultipartUpload
         AbortMultipartUpload ListParts ListMultipartUploads GetBucketPolicy PutBucketPolicy
         DeleteBucketPolicy GetPublicAccessBlock PutPublicAccessBlock DeletePublicAccessBlock""",
+    ),
+}
+
+# What package awsfake serves: read operations, for tests.
+FAKED = {
+    "bedrock": (
+        "2023-04-20",
+        """ListModelCustomizationJobs GetModelCustomizationJob ListCustomModels GetCustomModel
+        ListCustomModelDeployments ListProvisionedModelThroughputs ListModelImportJobs GetModelImportJob
+        ListImportedModels GetImportedModel ListModelCopyJobs GetFoundationModel
+        GetModelInvocationLoggingConfiguration ListTagsForResource""",
+    ),
+    "ec2": (
+        "2016-11-15",
+        """DescribeRegions DescribeSubnets DescribeSecurityGroups DescribeRouteTables DescribeVpcEndpoints
+        DescribeFlowLogs DescribeVpcAttribute DescribeNetworkInterfaces""",
+    ),
+    "kms": ("2014-11-01", "DescribeKey GetKeyRotationStatus ListGrants"),
+    "s3": (
+        "2006-03-01",
+        """HeadBucket GetPublicAccessBlock GetBucketPolicyStatus GetBucketAcl GetBucketEncryption
+        GetBucketVersioning GetBucketLogging ListObjectsV2""",
+    ),
+    "s3control": ("2018-08-20", "GetPublicAccessBlock"),
+    "cloudtrail": ("2013-11-01", "DescribeTrails GetTrailStatus GetEventSelectors"),
+    "logs": ("2014-03-28", "DescribeLogGroups"),
+    "sts": ("2011-06-15", "GetCallerIdentity AssumeRole"),
+    "organizations": (
+        "2016-11-28",
+        "ListAccounts ListRoots ListAccountsForParent ListOrganizationalUnitsForParent",
     ),
 }
 
@@ -94,11 +125,11 @@ def as_sdk(shapes):
     shapes["NextPartNumberMarker"] = {"type": "string"}
     shapes["ExpiresTime"] = {"type": "timestamp", "timestampFormat": "rfc822"}
     for name in ("PutObjectRequest", "CreateMultipartUploadRequest"):
-        for member in shapes[name]["members"]:
+        for member in shapes.get(name, {}).get("members", []):
             if member["name"] == "Expires":
                 member["shape"] = "ExpiresTime"
     for name in ("GetObjectOutput", "HeadObjectOutput"):
-        for member in shapes[name]["members"]:
+        for member in shapes.get(name, {}).get("members", []):
             if member["name"] == "Expires":
                 member["name"] = "ExpiresString"
 
@@ -137,17 +168,22 @@ def trim(service, version, served):
     return out
 
 
-def main():
-    if botocore.__version__ != VERSION:
-        raise SystemExit(f"botocore is {botocore.__version__}: pip install botocore=={VERSION}")
-    target = pathlib.Path(__file__).parent / "models"
+def write(target, services):
     target.mkdir(exist_ok=True)
-    for service, (version, names) in SERVED.items():
+    for service, (version, names) in services.items():
         out = trim(service, version, names.split())
         text = json.dumps(out, separators=(",", ":")).encode()
         data = gzip.compress(text, 9, mtime=0)
         (target / f"{service}.json.gz").write_bytes(data)
         print(f"{service}: {len(out['operations'])} operations, {len(out['shapes'])} shapes, {len(data)} bytes")
+
+
+def main():
+    if botocore.__version__ != VERSION:
+        raise SystemExit(f"botocore is {botocore.__version__}: pip install botocore=={VERSION}")
+    here = pathlib.Path(__file__).parent
+    write(here / "models", SERVED)
+    write(here.parent / "awsfake" / "models", FAKED)
 
 
 if __name__ == "__main__":

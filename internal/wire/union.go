@@ -14,6 +14,7 @@ func unionMembers() map[string]reflect.Type {
 		"CustomizationConfig.rftConfig":          reflect.TypeFor[bedrock.CustomizationConfigMemberRftConfig](),
 		"GraderConfig.lambdaGrader":              reflect.TypeFor[bedrock.GraderConfigMemberLambdaGrader](),
 		"InvocationLogSource.s3Uri":              reflect.TypeFor[bedrock.InvocationLogSourceMemberS3Uri](),
+		"ModelDataSource.s3DataSource":           reflect.TypeFor[bedrock.ModelDataSourceMemberS3DataSource](),
 		"RequestMetadataFilters.equals":          reflect.TypeFor[bedrock.RequestMetadataFiltersMemberEquals](),
 		"RequestMetadataFilters.notEquals":       reflect.TypeFor[bedrock.RequestMetadataFiltersMemberNotEquals](),
 		"RequestMetadataFilters.andAll":          reflect.TypeFor[bedrock.RequestMetadataFiltersMemberAndAll](),
