@@ -53,6 +53,7 @@ func layers() map[string]int {
 // testOnly lists packages that only tests import; they may import anything below the command.
 func testOnly() map[string]bool {
 	return map[string]bool{
+		"internal/awsfake":               true,
 		"internal/blob/blobtest":         true,
 		"internal/cloistertest":          true,
 		"internal/executor/executortest": true,

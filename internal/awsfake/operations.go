@@ -1,0 +1,75 @@
+package awsfake
+
+import (
+	"example.com/cloister/internal/wire"
+)
+
+// operations are what is served, by service: the catalogue of the package. A listing's IAM action is not
+// always its name.
+// Source: Service Authorization Reference, "Actions, resources, and condition keys" of each service.
+func (s *Server) operations() map[string][]wire.Operation {
+	return map[string][]wire.Operation{
+		"bedrock": {
+			bind("ListModelCustomizationJobs", "bedrock:ListModelCustomizationJobs", nil, listJobs),
+			bind("GetModelCustomizationJob", "bedrock:GetModelCustomizationJob", jobARN, getJob),
+			bind("ListCustomModels", "bedrock:ListCustomModels", nil, listModels),
+			bind("GetCustomModel", "bedrock:GetCustomModel", modelARN, getModel),
+			bind("ListCustomModelDeployments", "bedrock:ListCustomModelDeployments", nil, listDeployments),
+			bind("ListProvisionedModelThroughputs", "bedrock:ListProvisionedModelThroughputs", nil, listThroughputs),
+			bind("ListModelImportJobs", "bedrock:ListModelImportJobs", nil, listImports),
+			bind("GetModelImportJob", "bedrock:GetModelImportJob", importARN, getImport),
+			bind("ListImportedModels", "bedrock:ListImportedModels", nil, listImported),
+			bind("GetImportedModel", "bedrock:GetImportedModel", importedARN, getImported),
+			bind("ListModelCopyJobs", "bedrock:ListModelCopyJobs", nil, listCopies),
+			bind("GetFoundationModel", "bedrock:GetFoundationModel", foundationARN, getFoundation),
+			bind("GetModelInvocationLoggingConfiguration", "bedrock:GetModelInvocationLoggingConfiguration", nil, getLogging),
+			bind("ListTagsForResource", "bedrock:ListTagsForResource", taggedARN, listTags),
+		},
+		"ec2": {
+			bind("DescribeRegions", "ec2:DescribeRegions", nil, describeRegions),
+			bind("DescribeSubnets", "ec2:DescribeSubnets", nil, describeSubnets),
+			bind("DescribeSecurityGroups", "ec2:DescribeSecurityGroups", nil, describeSecurityGroups),
+			bind("DescribeRouteTables", "ec2:DescribeRouteTables", nil, describeRouteTables),
+			bind("DescribeVpcEndpoints", "ec2:DescribeVpcEndpoints", nil, describeVpcEndpoints),
+			bind("DescribeFlowLogs", "ec2:DescribeFlowLogs", nil, describeFlowLogs),
+			bind("DescribeVpcAttribute", "ec2:DescribeVpcAttribute", vpcARN, describeVpcAttribute),
+			bind("DescribeNetworkInterfaces", "ec2:DescribeNetworkInterfaces", nil, describeNetworkInterfaces),
+		},
+		"kms": {
+			bind("DescribeKey", "kms:DescribeKey", describedKeyARN, describeKey),
+			bind("GetKeyRotationStatus", "kms:GetKeyRotationStatus", rotatedKeyARN, getKeyRotationStatus),
+			bind("ListGrants", "kms:ListGrants", grantedKeyARN, listGrants),
+		},
+		"s3": {
+			bind("HeadBucket", "s3:ListBucket", headARN, headBucket),
+			bind("GetPublicAccessBlock", "s3:GetBucketPublicAccessBlock", blockARN, getPublicAccessBlock),
+			bind("GetBucketPolicyStatus", "s3:GetBucketPolicyStatus", policyStatusARN, getBucketPolicyStatus),
+			bind("GetBucketAcl", "s3:GetBucketAcl", aclARN, getBucketACL),
+			bind("GetBucketEncryption", "s3:GetEncryptionConfiguration", encryptionARN, getBucketEncryption),
+			bind("GetBucketVersioning", "s3:GetBucketVersioning", versioningARN, getBucketVersioning),
+			bind("GetBucketLogging", "s3:GetBucketLogging", loggingARN, getBucketLogging),
+			bind("ListObjectsV2", "s3:ListBucket", objectsARN, listObjects),
+		},
+		"s3control": {
+			bind("GetPublicAccessBlock", "s3:GetAccountPublicAccessBlock", nil, getAccountPublicAccessBlock),
+		},
+		"cloudtrail": {
+			bind("DescribeTrails", "cloudtrail:DescribeTrails", nil, describeTrails),
+			bind("GetTrailStatus", "cloudtrail:GetTrailStatus", trailStatusARN, getTrailStatus),
+			bind("GetEventSelectors", "cloudtrail:GetEventSelectors", trailSelectorsARN, getEventSelectors),
+		},
+		"logs": {
+			bind("DescribeLogGroups", "logs:DescribeLogGroups", logGroupsARN, describeLogGroups),
+		},
+		"sts": {
+			bind("GetCallerIdentity", "", nil, getCallerIdentity),
+			bind("AssumeRole", "sts:AssumeRole", roleARN, assumeRole),
+		},
+		"organizations": {
+			bind("ListAccounts", "organizations:ListAccounts", nil, listAccounts),
+			bind("ListRoots", "organizations:ListRoots", nil, listRoots),
+			bind("ListAccountsForParent", "organizations:ListAccountsForParent", nil, listAccountsForParent),
+			bind("ListOrganizationalUnitsForParent", "organizations:ListOrganizationalUnitsForParent", nil, listUnitsForParent),
+		},
+	}
+}

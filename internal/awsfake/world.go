@@ -1,0 +1,138 @@
+package awsfake
+
+import (
+	"github.com/aws/aws-sdk-go-v2/service/bedrock"
+	bedrocktypes "github.com/aws/aws-sdk-go-v2/service/bedrock/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	cloudtrailtypes "github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
+	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	orgtypes "github.com/aws/aws-sdk-go-v2/service/organizations/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	controltypes "github.com/aws/aws-sdk-go-v2/service/s3control/types"
+)
+
+// World is what an AWS holds: accounts with their resources. It does not change once it is loaded, so any
+// number of servers may share it.
+type World struct {
+	partition string
+	regions   []string
+	accounts  map[string]*account
+	buckets   map[string]*bucket // of all accounts: names are global
+	keys      map[string]*key    // of all accounts, by ARN
+	org       *organization
+}
+
+type account struct {
+	id                string
+	roles             map[string]role
+	publicAccessBlock *controltypes.PublicAccessBlockConfiguration
+	regions           map[string]*region
+}
+
+// role can be assumed by anybody who says the external id, if there is one.
+type role struct{ externalID string }
+
+// bucket has nil where nothing is configured.
+type bucket struct {
+	name, account, region string
+	shared                bool // readable from other accounts
+	policyStatus          *s3types.PolicyStatus
+	acl                   *s3.GetBucketAclOutput
+	publicAccessBlock     *s3types.PublicAccessBlockConfiguration
+	encryption            *s3types.ServerSideEncryptionConfiguration
+	versioning            *s3.GetBucketVersioningOutput
+	logging               *s3.GetBucketLoggingOutput
+	objects               []s3types.Object // in order of their keys
+}
+
+// region is what one account has in one region.
+type region struct {
+	name string
+
+	jobs            index[*bedrock.GetModelCustomizationJobOutput] // by ARN and name
+	jobSummaries    []bedrocktypes.ModelCustomizationJobSummary
+	models          index[*bedrock.GetCustomModelOutput] // by ARN and name
+	modelSummaries  []bedrocktypes.CustomModelSummary
+	deployments     []bedrocktypes.CustomModelDeploymentSummary
+	throughputs     []bedrocktypes.ProvisionedModelSummary
+	imports         index[*bedrock.GetModelImportJobOutput] // by ARN and name
+	importSummaries []bedrocktypes.ModelImportJobSummary
+	imported        index[*bedrock.GetImportedModelOutput] // by ARN and name
+	importedModels  []bedrocktypes.ImportedModelSummary
+	copies          []bedrocktypes.ModelCopyJobSummary
+	foundations     index[*bedrocktypes.FoundationModelDetails] // by ARN and id
+	logging         *bedrocktypes.LoggingConfig
+	tags            map[string][]bedrocktypes.Tag // by ARN; of everything that can have tags
+
+	subnets           index[*ec2types.Subnet]
+	securityGroups    index[*ec2types.SecurityGroup]
+	routeTables       index[*ec2types.RouteTable]
+	vpcEndpoints      index[*ec2types.VpcEndpoint]
+	flowLogs          index[*ec2types.FlowLog]
+	networkInterfaces index[*ec2types.NetworkInterface]
+	vpcs              index[vpc]
+
+	keys      index[*key] // by id, ARN, alias name and alias ARN
+	trails    []*trail
+	logGroups []logstypes.LogGroup // in order of their names
+}
+
+type vpc struct {
+	id                      string
+	dnsSupport, dnsHostname bool
+}
+
+type key struct {
+	account  string
+	shared   bool // readable from other accounts
+	metadata kmstypes.KeyMetadata
+	rotation kms.GetKeyRotationStatusOutput
+	grants   []kmstypes.GrantListEntry
+	aliases  []string
+}
+
+type trail struct {
+	trail     cloudtrailtypes.Trail
+	status    cloudtrail.GetTrailStatusOutput
+	selectors cloudtrail.GetEventSelectorsOutput
+}
+
+type organization struct {
+	id, management string
+	roots          []orgtypes.Root
+	units          []orgtypes.OrganizationalUnit
+	accounts       []orgtypes.Account
+	parent         map[string]string // of units and accounts
+}
+
+// index is a list of records that are found by name.
+type index[T any] struct {
+	items []T
+	by    map[string]T
+}
+
+func (x *index[T]) find(name string) (T, bool) {
+	v, ok := x.by[name]
+	return v, ok
+}
+
+// add appends v under names; it returns the first one that is taken. Empty names are not kept.
+func (x *index[T]) add(v T, names ...string) (taken string) {
+	if x.by == nil {
+		x.by = map[string]T{}
+	}
+	x.items = append(x.items, v)
+	for _, name := range names {
+		if _, twice := x.by[name]; twice && taken == "" {
+			taken = name
+		}
+		if name != "" {
+			x.by[name] = v
+		}
+	}
+	return taken
+}
