@@ -1,6 +1,9 @@
 package posture
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Inventory is everything that an audit read, in the parts that rules look at. It is filled by one writer and then only
 // read; evaluation is safe for concurrent use.
@@ -19,6 +22,8 @@ type Account struct {
 	Status  string
 	Error   *Unread
 	Regions []*Region
+	// Beyond are regions that were not chosen, read only for the keys and trails of buckets that lie there.
+	Beyond []*Region
 	// Buckets are those that the account's jobs and models name, by bucket name.
 	Buckets map[string]*Bucket
 	// PublicAccess is the account's own block of public access; nil if there is none.
@@ -57,7 +62,7 @@ type Region struct {
 
 // index makes jobs and models findable by ARN.
 func (a *Account) index() {
-	for _, r := range a.Regions {
+	for _, r := range slices.Concat(a.Regions, a.Beyond) {
 		r.jobs, r.models = map[string]*Job{}, map[string]*Model{}
 		for _, j := range r.Jobs.Items {
 			r.jobs[j.ARN] = j

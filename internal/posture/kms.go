@@ -46,13 +46,12 @@ func keys(a *Account) []Subject {
 		}
 		return gaps
 	})...)
-	return append(gaps, a.each(func(r *Region) []Subject {
-		var found []Subject
+	for _, r := range slices.Concat(a.Regions, a.Beyond) {
 		for _, ref := range sortedKeys(r.Keys) {
-			found = append(found, keySubject(r, r.Keys[ref]))
+			gaps = append(gaps, keySubject(r, r.Keys[ref]))
 		}
-		return found
-	})...)
+	}
+	return gaps
 }
 
 func keySubject(r *Region, k *Key) Subject {

@@ -215,7 +215,7 @@ func covers(trail *Trail, selectors *Selectors, prefix string) Outcome {
 }
 
 func (a *Account) region(name string) *Region {
-	for _, r := range a.Regions {
+	for _, r := range slices.Concat(a.Regions, a.Beyond) {
 		if r.Name == name {
 			return r
 		}

@@ -141,7 +141,7 @@ func (a *Account) key(ref, region string) *Key {
 	if parts := strings.SplitN(ref, ":", 6); len(parts) == 6 && parts[0] == "arn" {
 		region = parts[3]
 	}
-	for _, r := range a.Regions {
+	for _, r := range slices.Concat(a.Regions, a.Beyond) {
 		if r.Name == region {
 			return r.Keys[ref]
 		}

@@ -242,10 +242,8 @@ func (r *Region) refs(of func(*JobDetail) []string) (found []ref, gaps []Subject
 
 // region is the inventory's region of the subject.
 func (s Subject) region() *Region {
-	for _, r := range s.Account.Regions {
-		if r.Name == s.Region {
-			return r
-		}
+	if r := s.Account.region(s.Region); r != nil {
+		return r
 	}
 	return &Region{Account: s.Account, Name: s.Region} // of what has no region; everything in it was not collected
 }

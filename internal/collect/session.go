@@ -1,0 +1,121 @@
+package collect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+)
+
+// Session says whose credentials an audit uses: the SDK's default chain (environment, profiles with sso_session and
+// credential_process, web identity, containers, IMDSv2), then roles that are assumed one after the other.
+type Session struct {
+	Profile string
+	Region  string // where to begin; "" is the profile's, else the partition's first
+	// Roles are assumed in this order. ExternalID, MFASerial and SourceIdentity go with the last, MFASerial with the first.
+	Roles          []string
+	ExternalID     string
+	MFASerial      string
+	SourceIdentity string
+	// MFAToken asks for the code of MFASerial.
+	MFAToken func() (string, error)
+	// Endpoints are base URLs by service name, "" for all others, over those of the environment and the profile.
+	Endpoints map[string]string
+	FIPS      bool
+}
+
+// load makes the SDK's configuration. profile "" is the session's.
+func (c *collector) load(ctx context.Context, profile string) (aws.Config, error) {
+	if c.Player != nil {
+		return aws.Config{Region: "us-east-1", Credentials: credentials.NewStaticCredentialsProvider("AKIARECORDING0000000", "recording", "")}, nil
+	}
+	s := &c.Session
+	var load []func(*config.LoadOptions) error
+	if profile == "" {
+		profile = s.Profile
+	}
+	if profile != "" {
+		load = append(load, config.WithSharedConfigProfile(profile))
+	}
+	if s.Region != "" {
+		load = append(load, config.WithRegion(s.Region))
+	}
+	if s.FIPS {
+		load = append(load, config.WithUseFIPSEndpoint(aws.FIPSEndpointStateEnabled))
+	}
+	if c.HTTP != nil {
+		load = append(load, config.WithHTTPClient(c.HTTP))
+	}
+	// The auditor retries by itself, at the pace of all its calls.
+	load = append(load, config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
+	cfg, err := config.LoadDefaultConfig(ctx, load...)
+	if err != nil {
+		return cfg, fmt.Errorf("credentials: %w", err)
+	}
+	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
+		cfg.HTTPClient = b.Freeze() // connections are kept
+	}
+	if cfg.Region == "" {
+		cfg.Region = "us-east-1"
+	}
+	return cfg, nil
+}
+
+// assume chains the session's roles onto cfg.
+func (c *collector) assume(cfg aws.Config, roles []string, externalID string) aws.Config {
+	for i, role := range roles {
+		client := sts.NewFromConfig(cfg, c.stsOptions)
+		last := i == len(roles)-1
+		provider := stscreds.NewAssumeRoleProvider(client, role, func(o *stscreds.AssumeRoleOptions) {
+			o.RoleSessionName = "cloister-audit"
+			if last && externalID != "" {
+				o.ExternalID = &externalID
+			}
+			if last && c.Session.SourceIdentity != "" {
+				o.SourceIdentity = &c.Session.SourceIdentity
+			}
+			if i == 0 && c.Session.MFASerial != "" {
+				o.SerialNumber, o.TokenProvider = &c.Session.MFASerial, c.Session.MFAToken
+			}
+		})
+		cfg = cfg.Copy()
+		cfg.Credentials = aws.NewCredentialsCache(provider, func(o *aws.CredentialsCacheOptions) {
+			o.ExpiryWindow = callsWindow // renewed before the calls of a scan see them expire
+		})
+	}
+	return cfg
+}
+
+func (c *collector) stsOptions(o *sts.Options) {
+	if u := c.endpoint("sts"); u != "" {
+		o.BaseEndpoint = &u
+	}
+	o.Retryer = aws.NopRetryer{}
+}
+
+// endpoint is the base URL of --endpoint for a service, or "".
+func (c *collector) endpoint(service string) string {
+	if u := c.Session.Endpoints[service]; u != "" {
+		return u
+	}
+	return c.Session.Endpoints[""]
+}
+
+// explain turns the SDK's errors about credentials into what to do.
+func explain(err error, profile string) error {
+	if _, ok := errors.AsType[*ssocreds.InvalidTokenError](err); ok {
+		login := "aws sso login"
+		if profile != "" {
+			login += " --profile " + profile
+		}
+		return fmt.Errorf("the session of IAM Identity Center has expired: run '%s'", login)
+	}
+	return err
+}
