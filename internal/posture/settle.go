@@ -1,0 +1,163 @@
+package posture
+
+import (
+	"slices"
+	"strings"
+)
+
+// TagSupersedes is the tag of a new job that names the one it replaces, TagSupersededBy the other way round. The values
+// are full ARNs of jobs. Tags alone prove nothing: see Supersede.
+const (
+	TagSupersedes   = "cloister:supersedes"
+	TagSupersededBy = "cloister:superseded-by"
+)
+
+// ProofJobs are the jobs whose tags Supersede needs and that were not collected: those with a FAIL of a supersedable rule,
+// and the completed jobs of the same regions that could be their successors.
+func ProofJobs(inventory *Inventory, results []Result, rules []*Rule) []*Job {
+	failing := map[string]bool{} // account/region
+	for i := range results {
+		if results[i].Status == Fail && supersedable(rules, results[i].Rule) {
+			failing[results[i].Account+"/"+results[i].Region] = true
+		}
+	}
+	var jobs []*Job
+	for _, a := range inventory.Accounts {
+		for _, r := range a.Regions {
+			if !failing[a.ID+"/"+r.Name] {
+				continue
+			}
+			for _, j := range r.Jobs.Items {
+				if !j.Tags.Collected() {
+					jobs = append(jobs, j)
+				}
+			}
+		}
+	}
+	return jobs
+}
+
+func supersedable(rules []*Rule, id string) bool {
+	return slices.ContainsFunc(rules, func(r *Rule) bool { return r.ID == id && r.Supersedable })
+}
+
+// Supersede turns a FAIL of a job, or of the model that the job made, into SUPERSEDED where the inventory itself proves
+// it: both jobs' tags name each other by full ARN; the successor is Completed, made later, passes the same rule, and has the
+// same role, base model and data; and nothing serves the old model. Anything that is not read leaves the FAIL. The FAILs of
+// MC-LIF-005 then follow. It returns results sorted.
+func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
+	passes := map[string]bool{} // rule and job ARN
+	for i := range results {
+		if results[i].Status == Pass {
+			passes[results[i].Rule+" "+results[i].Resource] = true
+		}
+	}
+	for _, a := range inventory.Accounts {
+		a.index()
+	}
+	out := slices.Clone(results)
+	for i := range out {
+		r := &out[i]
+		if r.Status != Fail || !supersedable(rules, r.Rule) {
+			continue
+		}
+		region := inventory.region(r.Account, r.Region)
+		if region == nil {
+			continue
+		}
+		old := region.job(r.Resource)
+		if old == nil {
+			continue
+		}
+		successor := region.successor(old)
+		if successor == nil || !passes[r.Rule+" "+successor.ARN] {
+			continue
+		}
+		r.Status, r.SupersededBy = Superseded, successor.ARN
+		r.Message += "; superseded by job " + successor.Name + ", which passes"
+		r.Evidence = append(slices.Clone(r.Evidence), successor.Detail.Source(), old.Tags.Source(), successor.Tags.Source())
+		r.Evidence = append(append(r.Evidence, region.Deployments.Pages...), region.Throughputs.Pages...)
+	}
+	SortResults(out)
+	return out
+}
+
+func (i *Inventory) region(account, region string) *Region {
+	for _, a := range i.Accounts {
+		if a.ID == account {
+			return a.region(region)
+		}
+	}
+	return nil
+}
+
+// successor is the job that provably replaces old, or nil.
+func (r *Region) successor(old *Job) *Job {
+	was, ok := old.Detail.Read()
+	if !ok {
+		return nil
+	}
+	tags, ok := old.Tags.Read()
+	if !ok || tags[TagSupersededBy] == "" || tags[TagSupersededBy] == old.ARN {
+		return nil
+	}
+	job := r.job(tags[TagSupersededBy])
+	if job == nil {
+		return nil
+	}
+	is, ok := job.Detail.Read()
+	if !ok {
+		return nil
+	}
+	back, ok := job.Tags.Read()
+	switch {
+	case !ok || back[TagSupersedes] != old.ARN:
+		return nil
+	case is.Status != "Completed" || is.Created.Before(was.Created):
+		return nil
+	case is.Role != was.Role || is.Base != was.Base || is.Teacher != was.Teacher || is.CustomizationType != was.CustomizationType:
+		return nil
+	case is.Training != was.Training || is.LogsURI != was.LogsURI || !slices.Equal(is.Validation, was.Validation) || !sameOutput(is.Output, was.Output):
+		return nil
+	case !r.unserved(was.Model):
+		return nil
+	}
+	return job
+}
+
+// sameOutput compares two S3 URIs of a directory.
+func sameOutput(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
+
+// unserved says that it is certain that nothing serves a model.
+func (r *Region) unserved(model string) bool {
+	if model == "" {
+		return true // the job made none
+	}
+	complete := func(why *Unread, collected bool) bool { return why == nil && collected }
+	return complete(r.Deployments.Why, r.Deployments.Collected) && complete(r.Throughputs.Why, r.Throughputs.Collected) && len(r.servedBy(model)) == 0
+}
+
+// Settle lets MC-LIF-005 follow what became of the FAILs that it counts: those that are SUPERSEDED or MUTED are answered for.
+func Settle(results []Result) []Result {
+	answered := map[string]bool{} // rule and job
+	for i := range results {
+		if results[i].Status == Superseded || results[i].Status == Muted {
+			answered[results[i].Rule+" "+results[i].Resource] = true
+		}
+	}
+	out := slices.Clone(results)
+	for i := range out {
+		r := &out[i]
+		if r.Rule != "MC-LIF-005" || r.Status != Fail {
+			continue
+		}
+		failing, _ := r.Facts["failing"].([]string)
+		open := slices.DeleteFunc(slices.Clone(failing), func(id string) bool { return answered[id+" "+r.Resource] })
+		if len(failing) > 0 && len(open) == 0 {
+			r.Status = Pass
+			r.Message = "every failing rule of job " + r.Name + " has a successor or a mute: " + strings.Join(failing, ", ")
+		}
+	}
+	SortResults(out)
+	return out
+}
