@@ -26,6 +26,8 @@ type Session struct {
 	SourceIdentity string
 	// MFAToken asks for the code of MFASerial.
 	MFAToken func() (string, error)
+	// Credentials, if not nil, stand in for the default chain.
+	Credentials aws.CredentialsProvider
 	// Endpoints are base URLs by service name, "" for all others, over those of the environment and the profile.
 	Endpoints map[string]string
 	FIPS      bool
@@ -50,14 +52,17 @@ func (c *collector) load(ctx context.Context, profile string) (aws.Config, error
 	if s.FIPS {
 		load = append(load, config.WithUseFIPSEndpoint(aws.FIPSEndpointStateEnabled))
 	}
-	if c.HTTP != nil {
-		load = append(load, config.WithHTTPClient(c.HTTP))
+	if s.Credentials != nil {
+		load = append(load, config.WithCredentialsProvider(s.Credentials))
 	}
 	// The auditor retries by itself, at the pace of all its calls.
 	load = append(load, config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return cfg, fmt.Errorf("credentials: %w", err)
+	}
+	if c.HTTP != nil {
+		cfg.HTTPClient = c.HTTP
 	}
 	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 		cfg.HTTPClient = b.Freeze() // connections are kept

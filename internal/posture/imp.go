@@ -36,7 +36,7 @@ func importSource(t *Trial, s Subject, j *ImportJob) Outcome {
 	if b == nil {
 		b = &Bucket{Name: name}
 	}
-	return All(
+	return All(t,
 		func() Outcome {
 			if Need(t, b.Owner) == "" {
 				return Failed("import job %s read from bucket %s, which belongs to a stranger", j.Name, name)

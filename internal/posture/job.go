@@ -100,7 +100,7 @@ func jobNetworkExists(t *Trial, s Subject, j *Job) Outcome {
 		}
 		return Passed("subnets and security groups of job %s exist, in one VPC", j.Name)
 	})
-	out := All(parts...)
+	out := All(t, parts...)
 	if out.Status == Fail && d.Terminal() { // nothing runs there any more
 		out.Severity = Low
 	}
@@ -134,7 +134,7 @@ func jobBase(t *Trial, s Subject, j *Job) Outcome {
 	if d.Teacher != "" {
 		bases = append(bases, d.Teacher)
 	}
-	return Each(bases, func(base string) Outcome { return approvedBase(t, s.region(), base) }).With("baseModelArn", d.Base)
+	return Each(t, bases, func(base string) Outcome { return approvedBase(t, s.region(), base) }).With("baseModelArn", d.Base)
 }
 
 // approvedBase looks at a base model: offered, not legacy, approved. A custom model as a base has no life cycle.

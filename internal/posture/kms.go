@@ -132,7 +132,7 @@ func keyGrants(t *Trial, s Subject, k *Key) Outcome {
 	}
 	r := s.region()
 	grants := NeedAll(t, k.Grants)
-	out := Each(grants, func(g Grant) Outcome {
+	out := Each(t, grants, func(g Grant) Outcome {
 		if !slices.Contains(t.Strings("known_grantees"), g.Grantee) {
 			return Failed("grant %s of key %s is held by %s", g.ID, d.ID, g.Grantee)
 		}

@@ -114,7 +114,7 @@ func logStore(t *Trial, s Subject, st store) Outcome {
 	if b == nil {
 		b = &Bucket{Name: st.bucket}
 	}
-	return All(
+	return All(t,
 		func() Outcome { return bucketNotPublic(t, s, b) },
 		func() Outcome {
 			e := Need(t, b.Encryption)
@@ -137,7 +137,7 @@ func trails(t *Trial, _ Subject, r *Region) Outcome {
 			case !trail.Validation:
 				return Failed("trail %s does not validate its log files", trail.Name)
 			}
-			return All(
+			return All(t,
 				func() Outcome {
 					if !Need(t, trail.Logging) {
 						return Failed("trail %s does not log", trail.Name)
@@ -157,7 +157,7 @@ func trails(t *Trial, _ Subject, r *Region) Outcome {
 		NeedAll(t, r.Trails)
 		return Failed("no trail records all management events of %s", r.Name)
 	})
-	return Any(parts...)
+	return Any(t, parts...)
 }
 
 // dataEvents says whether a trail records who reads and writes a bucket's objects.
@@ -173,7 +173,7 @@ func dataEvents(t *Trial, s Subject, b *Bucket) Outcome {
 	for _, trail := range r.Trails.Items {
 		parts = append(parts, func() Outcome {
 			t.saw(trail.Found)
-			return All(func() Outcome {
+			return All(t, func() Outcome {
 				if !Need(t, trail.Logging) {
 					return Failed("trail %s does not log", trail.Name)
 				}
@@ -187,7 +187,7 @@ func dataEvents(t *Trial, s Subject, b *Bucket) Outcome {
 		NeedAll(t, r.Trails)
 		return Failed("no trail records reads and writes of the objects of bucket %s", b.Name)
 	})
-	return Any(parts...)
+	return Any(t, parts...)
 }
 
 // covers says whether a trail's selectors record all events of the objects below prefix.

@@ -2,6 +2,7 @@ package posture
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -27,16 +28,45 @@ func modelKey(t *Trial, _ Subject, m *Model) Outcome {
 
 func modelLineage(t *Trial, s Subject, m *Model) Outcome {
 	d := Need(t, m.Detail)
-	if d.Job == "" {
-		return Failed("model %s names no customization job: nobody can tell what it was trained on", m.Name).With("jobArn", nil)
-	}
 	r := s.region()
+	if d.Job == "" {
+		return copyLineage(t, r, m)
+	}
 	job := r.job(d.Job)
 	if job == nil {
 		NeedAll(t, r.Jobs)
 		return Failed("model %s comes from job %s, which this account does not have here", m.Name, d.Job).With("jobArn", d.Job)
 	}
-	return All(verdicts(t, jobSubject(r, job), "MC-JOB-001", "MC-JOB-004")...).With("jobArn", d.Job)
+	return All(t, verdicts(t, jobSubject(r, job), "MC-JOB-001", "MC-JOB-004")...).With("jobArn", d.Job)
+}
+
+// copyLineage follows a model without a job to the model of this account that it was copied from.
+func copyLineage(t *Trial, r *Region, m *Model) Outcome {
+	for _, c := range r.Copies.Items {
+		if c.Target != m.ARN {
+			continue
+		}
+		t.saw(c.Found)
+		parts := strings.SplitN(c.Source, ":", 6)
+		if len(parts) != 6 || parts[4] != r.Account.ID {
+			return Failed("model %s is a copy of %s, which is not of this account", m.Name, c.Source).With("sourceModelArn", c.Source)
+		}
+		from := r.Account.region(parts[3])
+		if from == nil {
+			why := &Unread{Source: c.Found, Code: CodeNotCollected, Message: "the region of the copied model " + c.Source + " was not chosen"}
+			return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
+		}
+		source := from.model(c.Source)
+		if source == nil || source == m {
+			NeedAll(t, from.Models)
+			return Failed("model %s is a copy of %s, which does not exist any more", m.Name, c.Source).With("sourceModelArn", c.Source)
+		}
+		out := t.Verdict("MC-MOD-002", modelSubject(from, source))
+		out.Message = "copied from " + source.Name + ": " + out.Message
+		return out.With("sourceModelArn", c.Source)
+	}
+	NeedAll(t, r.Copies)
+	return Failed("model %s names no customization job, and no copy job made it: nobody can tell what it was trained on", m.Name).With("jobArn", nil)
 }
 
 // verdicts are parts of a rule: those of other rules on a subject.
@@ -59,7 +89,7 @@ func servedModel(t *Trial, s Subject, v *Serving) Outcome {
 	if v.Desired != "" && v.Desired != v.Model {
 		served = append(served, v.Desired)
 	}
-	return Each(served, func(arn string) Outcome {
+	return Each(t, served, func(arn string) Outcome {
 		if isFoundationModel(arn) {
 			return Skipped("%s serves a base model", v.Name)
 		}
@@ -74,9 +104,9 @@ func servedModel(t *Trial, s Subject, v *Serving) Outcome {
 			if job == nil {
 				return Skipped("the job of model %s is not here: see MC-MOD-002", m.Name)
 			}
-			return All(verdicts(t, jobSubject(r, job), "MC-JOB-004", "MC-JOB-005")...)
+			return All(t, verdicts(t, jobSubject(r, job), "MC-JOB-004", "MC-JOB-005")...)
 		})
-		return All(parts...)
+		return All(t, parts...)
 	}).With("modelArn", v.Model)
 }
 

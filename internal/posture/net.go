@@ -348,7 +348,7 @@ func subnetAttaches(t *Trial, _ Subject, u subnetUse) Outcome {
 		vpc = &VPC{ID: subnet.VPC}
 	}
 	least := t.Int("min_free_addresses")
-	return All(
+	return All(t,
 		func() Outcome {
 			if subnet.Free < least {
 				return Failed("subnet %s has %d free addresses, fewer than %d", u.id, subnet.Free, least)

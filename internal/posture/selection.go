@@ -33,7 +33,9 @@ func (s Selection) selects(r *Result) bool {
 	if len(s.Statuses) > 0 && !slices.Contains(s.Statuses, r.Status) {
 		return false
 	}
-	if len(s.Jobs) > 0 && !slices.ContainsFunc(s.Jobs, func(job string) bool { return job == r.Resource || slices.Contains(r.Jobs, job) || slices.Contains(r.Jobs, nameOfJob(job)) }) {
+	if len(s.Jobs) > 0 && !slices.ContainsFunc(s.Jobs, func(job string) bool {
+		return job == r.Resource || slices.Contains(r.Jobs, job) || slices.Contains(r.Jobs, nameOfJob(job))
+	}) {
 		return false
 	}
 	for key, value := range s.Tags {

@@ -102,34 +102,47 @@ func run(part func() Outcome) (out Outcome) {
 }
 
 // All is the conjunction of parts: FAIL if one fails, else ERROR if one is unread, else PASS, or NOT_APPLICABLE if none
-// applies. Messages of the parts that decided are joined.
-func All(parts ...func() Outcome) Outcome { return combine(parts, Fail) }
+// applies. Messages and evidence are those of the parts that decided.
+func All(t *Trial, parts ...func() Outcome) Outcome {
+	return combine(t, parts, Fail, Error, Pass, NotApplicable)
+}
 
-// Any is the disjunction of parts: PASS if one passes, else ERROR if one is unread, else FAIL, or NOT_APPLICABLE if none
-// applies.
-func Any(parts ...func() Outcome) Outcome { return combine(parts, Pass) }
+// Any is the disjunction of parts: PASS as soon as one passes, else ERROR if one is unread, else FAIL, or NOT_APPLICABLE if
+// none applies.
+func Any(t *Trial, parts ...func() Outcome) Outcome {
+	return combine(t, parts, Pass, Error, Fail, NotApplicable)
+}
 
 // Each is All over items.
-func Each[T any](items []T, part func(T) Outcome) Outcome {
+func Each[T any](t *Trial, items []T, part func(T) Outcome) Outcome {
 	parts := make([]func() Outcome, len(items))
 	for i, item := range items {
 		parts[i] = func() Outcome { return part(item) }
 	}
-	return All(parts...)
+	return All(t, parts...)
 }
 
-func combine(parts []func() Outcome, wins Status) Outcome {
-	order := []Status{Fail, Error, Pass, NotApplicable}
-	if wins == Pass {
-		order = []Status{Pass, Error, Fail, NotApplicable}
-	}
-	by := map[Status][]Outcome{}
+// combine runs parts until one is a PASS that wins, and lets the strongest status decide.
+func combine(t *Trial, parts []func() Outcome, order ...Status) Outcome {
+	before := slices.Clone(t.evidence)
+	by, evidence := map[Status][]Outcome{}, map[Status][]Source{}
 	for _, part := range parts {
+		t.evidence = nil
 		out := run(part)
 		by[out.Status] = append(by[out.Status], out)
+		evidence[out.Status] = append(evidence[out.Status], t.evidence...)
+		if out.Status == order[0] && order[0] == Pass {
+			break
+		}
 	}
+	t.evidence = before
 	for _, status := range order {
 		if outcomes := by[status]; len(outcomes) > 0 {
+			for _, source := range evidence[status] {
+				if !slices.Contains(t.evidence, source) {
+					t.evidence = append(t.evidence, source)
+				}
+			}
 			return join(status, outcomes)
 		}
 	}
