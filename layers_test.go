@@ -40,10 +40,12 @@ func layers() map[string]int {
 		"internal/s3":             2,
 
 		"internal/install": 3,
+		"internal/posture": 3,
 
-		"internal/api":     4,
-		"internal/collect": 4,
-		"internal/store":   4,
+		"internal/api":      4,
+		"internal/collect":  4,
+		"internal/handbook": 4,
+		"internal/store":    4,
 
 		"internal/server": 5,
 		"cmd/cloister":    6,
