@@ -20,7 +20,7 @@ func (c *call) admit(resource string) error {
 		c.throttled = true
 		return throttling(c.Service)
 	}
-	if err := c.strike(); err != nil {
+	if err := c.strike(resource); err != nil {
 		return err
 	}
 	if id := c.s.policies[c.Account]; id != nil && c.Action != "" && !id.allows(c.Action, resource) {

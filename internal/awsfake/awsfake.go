@@ -103,7 +103,7 @@ func AccessKey(account string) string { return "AKIAFAKE" + account }
 
 // Credentials are the key of an account, for the SDK's clients. The secret can be anything.
 func Credentials(account string) aws.CredentialsProvider {
-	return aws.NewCredentialsCache(aws.CredentialsProviderFunc(credentials(account)))
+	return aws.CredentialsProviderFunc(credentials(account))
 }
 
 // HTTPClient returns a client whose requests, to any host, are served by s in the goroutine that makes

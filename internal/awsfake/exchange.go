@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -152,8 +153,19 @@ func (s *Server) prepare(c *call, r *http.Request) (*http.Request, error) {
 			r.URL.Path, r.URL.RawPath = "/"+bucket+r.URL.Path, "/"+bucket+r.URL.EscapedPath()
 		}
 	}
-	c.path = r.URL.Path + "?" + r.URL.RawQuery + "\n" + string(body)
+	text := string(body)
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
+		text = unescape(text)
+	}
+	c.path = r.URL.Path + "?" + unescape(r.URL.RawQuery) + "\n" + text
 	return r, nil
+}
+
+func unescape(text string) string {
+	if plain, err := url.QueryUnescape(text); err == nil {
+		return plain
+	}
+	return text
 }
 
 // wait lets the latency pass.

@@ -62,7 +62,7 @@ type Fault struct {
 	Region    string `yaml:"region"`
 	Service   string `yaml:"service"`
 	Operation string `yaml:"operation"`
-	// Resource is a part of the path, query or body of the request.
+	// Resource is a part of the path, query or body of the request, without the encoding of URLs and forms.
 	Resource string `yaml:"resource"`
 	// Page matches only the n-th page of a listing, from 1.
 	Page int  `yaml:"page"`
@@ -80,7 +80,7 @@ func (f *Fault) matches(c *call) bool {
 }
 
 // strike lets the first fault that matches happen, or notes it for the answer.
-func (c *call) strike() error {
+func (c *call) strike(resource string) error {
 	for i := range c.s.options.Faults {
 		f := &c.s.options.Faults[i]
 		if !f.matches(c) {
@@ -88,7 +88,7 @@ func (c *call) strike() error {
 		}
 		switch f.Kind {
 		case AccessDenied:
-			return c.denied("*")
+			return c.denied(resource)
 		case Throttle:
 			c.throttled = true
 			return throttling(c.Service)

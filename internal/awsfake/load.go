@@ -21,7 +21,20 @@ var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 // AWS's structures do not have, values of another type or outside an enumeration, and ids that are there
 // twice are errors with their place, such as
 // "accounts.111122223333.regions.us-east-1.jobs.0.vpcConfig.subnets: VpcConfig has no such member".
-// testdata/good.yaml is an example with everything.
+//
+// testdata/good.yaml is an example with everything. A resource is written in the members of the structure of
+// AWS's API that describes it, in AWS's spelling, and tags of Bedrock's resources as a map beside them:
+//
+//	jobs, models, importJobs, importedModels     the output of GetModelCustomizationJob, GetCustomModel, …
+//	deployments, throughputs, copyJobs           the summaries of their listings
+//	foundationModels, logging                    FoundationModelDetails, LoggingConfig
+//	subnets, securityGroups, routeTables, …      EC2's Subnet, SecurityGroup, RouteTable, …
+//	keys: metadata, rotation, grants, aliases    KeyMetadata, the output of GetKeyRotationStatus, GrantListEntry, names
+//	trails: trail, status, eventSelectors        Trail, the outputs of GetTrailStatus and GetEventSelectors
+//	logGroups                                    LogGroup
+//	buckets: policyStatus, publicAccessBlock,    PolicyStatus, PublicAccessBlockConfiguration,
+//	  encryption, acl, versioning, logging,      ServerSideEncryptionConfiguration, the outputs of GetBucketAcl, …,
+//	  objects                                    Object
 func Load(r io.Reader, patches ...Patch) (*World, error) {
 	tree, err := parseTree(r)
 	if err != nil {
