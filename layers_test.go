@@ -45,8 +45,10 @@ func layers() map[string]int {
 		"internal/api":      4,
 		"internal/collect":  4,
 		"internal/handbook": 4,
+		"internal/report":   4,
 		"internal/store":    4,
 
+		"internal/audit":  5,
 		"internal/server": 5,
 		"cmd/cloister":    6,
 	}

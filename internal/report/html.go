@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"iter"
+	"slices"
 	"strings"
 
 	"example.com/cloister/internal/posture"
@@ -171,10 +172,9 @@ func tiles(r *posture.Report, c counts) []tile {
 // severityCounts is "1 very high, 2 medium", the worst first.
 func severityCounts(n map[posture.Severity]int) string {
 	var parts []string
-	all := posture.Severities()
-	for i := len(all) - 1; i >= 0; i-- {
-		if n[all[i]] > 0 {
-			parts = append(parts, thousands(n[all[i]])+" "+strings.ReplaceAll(string(all[i]), "-", " "))
+	for _, severity := range slices.Backward(posture.Severities()) {
+		if n[severity] > 0 {
+			parts = append(parts, thousands(n[severity])+" "+strings.ReplaceAll(string(severity), "-", " "))
 		}
 	}
 	return strings.Join(parts, ", ")

@@ -2,7 +2,6 @@ package report
 
 import (
 	"bufio"
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
@@ -51,17 +50,13 @@ func writeOCSF(w *bufio.Writer, r *posture.Report) error {
 	s := &stream{w: w}
 	for i := range r.Results {
 		one := &r.Results[i]
-		event, err := finding(r, one, rules[one.Rule], names[one.Account])
-		if err != nil {
-			return err
-		}
-		s.value(event)
+		s.value(finding(r, one, rules[one.Rule], names[one.Account]))
 		s.raw("\n")
 	}
 	return s.err
 }
 
-func finding(r *posture.Report, one *posture.Result, rule *posture.RuleReport, account string) (ocsf, error) {
+func finding(r *posture.Report, one *posture.Result, rule *posture.RuleReport, account string) ocsf {
 	activity, activityName := ocsfActivity(one.Change)
 	severity, severityName := ocsfSeverity(one)
 	status, statusName := ocsfStatus(one)
@@ -86,11 +81,10 @@ func finding(r *posture.Report, one *posture.Result, rule *posture.RuleReport, a
 	if rule != nil {
 		event["remediation"] = ocsfRemediation(one, rule)
 	}
-	evidence, err := ocsfEvidence(one)
-	if len(evidence) > 0 {
+	if evidence := ocsfEvidence(one); len(evidence) > 0 {
 		event["evidences"] = evidence
 	}
-	return event, err
+	return event
 }
 
 func ocsfMetadata(r *posture.Report, one *posture.Result) ocsf {
@@ -184,31 +178,49 @@ func ocsfRemediation(one *posture.Result, rule *posture.RuleReport) ocsf {
 	return fix
 }
 
-// ocsfEvidence is one object for each call, and one for the facts as JSON.
-func ocsfEvidence(one *posture.Result) ([]ocsf, error) {
-	var list []ocsf
+// What each finding has several of is typed: maps of maps cost twice the memory.
+type (
+	ocsfNamed struct {
+		Name string `json:"name"`
+	}
+	ocsfUnique struct {
+		UID string `json:"uid"`
+	}
+	ocsfPair struct {
+		Name  string `json:"name"`
+		Value string `json:"value"`
+	}
+	ocsfCall struct {
+		Operation string      `json:"operation"`
+		Service   *ocsfNamed  `json:"service,omitempty"`
+		Request   *ocsfUnique `json:"request,omitempty"`
+	}
+	ocsfProof struct {
+		Name string         `json:"name,omitempty"`
+		API  *ocsfCall      `json:"api,omitempty"`
+		Data map[string]any `json:"data,omitempty"`
+	}
+)
+
+// ocsfEvidence is one object for each call, and one for the facts.
+func ocsfEvidence(one *posture.Result) []ocsfProof {
+	list := make([]ocsfProof, 0, len(one.Evidence)+1)
 	for _, source := range one.Evidence {
 		service, operation, ok := strings.Cut(source.Operation, ":")
 		if !ok {
 			service, operation = "", source.Operation
 		}
-		api := ocsf{"operation": Visible(operation)}
+		call := &ocsfCall{Operation: Visible(operation)}
 		if service != "" {
-			api["service"] = ocsf{"name": Visible(service)}
+			call.Service = &ocsfNamed{Visible(service)}
 		}
 		if source.RequestID != "" {
-			api["request"] = ocsf{"uid": Visible(source.RequestID)}
+			call.Request = &ocsfUnique{Visible(source.RequestID)}
 		}
-		evidence := ocsf{"api": api}
-		evidence.set("name", source.Resource)
-		list = append(list, evidence)
+		list = append(list, ocsfProof{Name: Visible(source.Resource), API: call})
 	}
 	if len(one.Facts) > 0 {
-		text, err := json.Marshal(one.Facts)
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, ocsf{"name": "facts", "data": json.RawMessage(text)})
+		list = append(list, ocsfProof{Name: "facts", Data: one.Facts})
 	}
-	return list, nil
+	return list
 }

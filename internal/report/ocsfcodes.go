@@ -67,10 +67,10 @@ func ocsfActivity(change string) (int, string) {
 	}
 }
 
-func ocsfTags(tags map[string]string) []ocsf {
-	list := make([]ocsf, 0, len(tags))
+func ocsfTags(tags map[string]string) []ocsfPair {
+	list := make([]ocsfPair, 0, len(tags))
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		list = append(list, ocsf{"name": Visible(key), "value": Visible(tags[key])})
+		list = append(list, ocsfPair{Visible(key), Visible(tags[key])})
 	}
 	return list
 }

@@ -277,6 +277,54 @@ func TestCounts(t *testing.T) {
 	}
 }
 
+func TestTextAndMarkdownCounts(t *testing.T) {
+	t.Parallel()
+	fails := 0
+	for _, one := range sample().Results {
+		if one.Status == posture.Fail {
+			fails++
+		}
+	}
+	for width := 80; width <= 200; width += 120 {
+		if n := strings.Count(string(write(t, report.Text, sample(), report.Options{Width: width})), " --finding "); n != fails {
+			t.Errorf("text has %d failures, want %d", n, fails)
+		}
+	}
+	comment := string(write(t, report.Markdown, sample(), report.Options{}))
+	_, table, _ := strings.Cut(comment, "### FAIL")
+	table, _, _ = strings.Cut(table, "###")
+	if n := strings.Count(table, "\n| ") - 1; n != fails {
+		t.Errorf("markdown has %d failures, want %d", n, fails)
+	}
+}
+
+func TestMarkdownIsSafeAndFits(t *testing.T) {
+	t.Parallel()
+	comment := string(write(t, report.Markdown, sample(), report.Options{}))
+	for _, active := range []string{"@team", "<script", "](java", "**b**", "https://evil", " #1"} {
+		if strings.Contains(comment, active) {
+			t.Errorf("markdown has %q", active)
+		}
+	}
+	for line := range strings.Lines(comment) {
+		if strings.HasPrefix(line, "| ") && strings.Count(line, "|") != 7 {
+			t.Errorf("a row has other columns: %s", line)
+		}
+	}
+	r := large(25_000)
+	for range 500 {
+		r.Notes = append(r.Notes, hostile)
+		r.Assumptions = append(r.Assumptions, strings.Repeat(hostile, 9))
+	}
+	comment = string(write(t, report.Markdown, r, report.Options{}))
+	if n := len([]rune(comment)); n > 65_536 {
+		t.Errorf("a comment of %d characters", n)
+	}
+	if !strings.Contains(comment, "more failures, which do not fit here") {
+		t.Error("nothing says that failures are left out")
+	}
+}
+
 func countNDJSON(text []byte) (map[posture.Status]int, error) {
 	got := map[posture.Status]int{}
 	for dec := json.NewDecoder(bytes.NewReader(text)); dec.More(); {

@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"example.com/cloister/internal/posture"
@@ -167,6 +168,9 @@ func large(n int) *posture.Report {
 		one.Account, one.Region = account.ID, account.Regions[i/10%30].Name
 		one.Name = fmt.Sprintf("tuning-job-%d", i/7)
 		one.Jobs = []string{one.Name}
+		for _, operation := range []string{"ec2:DescribeSubnets", "kms:GetKeyPolicy", "s3:GetBucketPolicy"} {
+			one.Evidence = append(slices.Clip(one.Evidence), source(operation, one.Region, one.Name))
+		}
 		one.Resource = "arn:aws:bedrock:" + one.Region + ":" + one.Account + ":model-customization-job/amazon.titan-text-lite-v1:0:4k/" + one.Name
 		one.ID = posture.ResultID(one.Rule, "aws", one.Account, one.Region, one.Resource, fmt.Sprint(i))
 		r.Results = append(r.Results, one)

@@ -118,7 +118,7 @@ func loadMember(dec *json.Decoder, r *posture.Report, name string) error {
 	case "rules":
 		return loadArray(dec, &r.Rules)
 	case "results":
-		return loadArray(dec, &r.Results)
+		return loadArray(dec, &r.Results, names{}.result)
 	case "jobs":
 		return loadArray(dec, &r.Jobs)
 	default:
@@ -126,8 +126,9 @@ func loadMember(dec *json.Decoder, r *posture.Report, name string) error {
 	}
 }
 
-// loadArray decodes an array element by element: a decoder holds the text of one value at a time.
-func loadArray[T any](dec *json.Decoder, list *[]T) error {
+// loadArray decodes an array element by element: a decoder holds the text of one value at a time. Each element goes
+// through also.
+func loadArray[T any](dec *json.Decoder, list *[]T, also ...func(*T)) error {
 	if err := expect(dec, json.Delim('[')); err != nil {
 		return err
 	}
@@ -136,6 +137,9 @@ func loadArray[T any](dec *json.Decoder, list *[]T) error {
 		var item T
 		if err := dec.Decode(&item); err != nil {
 			return fmt.Errorf("element %d: %w", len(*list)+1, err)
+		}
+		for _, do := range also {
+			do(&item)
 		}
 		*list = append(*list, item)
 	}
