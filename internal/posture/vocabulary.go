@@ -95,7 +95,7 @@ func FixClass(class string) string {
 	case "A1":
 		return "reversible, but may break something"
 	case "R":
-		return "re-create: what exists cannot be changed"
+		return "made anew, because what exists cannot be changed"
 	case "D":
 		return "destructive"
 	case "M":
