@@ -164,6 +164,9 @@ func known(one *posture.Result) error {
 	if !slices.Contains(posture.Severities(), one.Severity) {
 		return fmt.Errorf("unknown severity %q", one.Severity)
 	}
+	if slices.Contains(one.Unread, nil) {
+		return errors.New("an unread call is null")
+	}
 	return nil
 }
 
