@@ -82,5 +82,7 @@ func rootCommand() *cobra.Command {
 	root.AddCommand(engineCommand())
 	root.AddCommand(modelsCommand())
 	root.AddCommand(serveCommand(), envCommand(), doctorCommand(), jobsCommand(), dataCommand(), operationsCommand())
+	root.AddCommand(rulesCommand())
+	root.AddCommand(auditCommand(), muteCommand())
 	return root
 }

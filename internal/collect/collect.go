@@ -109,7 +109,8 @@ type Collection struct {
 	// Calls is how many requests were sent, Throttled how many of them were refused as too many.
 	Calls, Throttled int
 
-	accounts map[string]*account
+	accounts  map[string]*account
+	collector *collector
 }
 
 // collector is one run.
@@ -161,7 +162,7 @@ func Run(ctx context.Context, o Options) (*Collection, error) {
 	if err := c.manifest(inventory); err != nil {
 		return nil, err
 	}
-	return &Collection{inventory, int(c.calls.Load()), int(c.throttled.Load()), c.accounts}, nil
+	return &Collection{inventory, int(c.calls.Load()), int(c.throttled.Load()), c.accounts, c}, nil
 }
 
 // target reads one account. only says that there is no other: then what stops it stops the audit.

@@ -159,7 +159,7 @@ func (ms *Mutes) notes(now time.Time) []string {
 		case m.expired(now):
 			notes = append(notes, fmt.Sprintf("the mute of %s on line %d expired on %s (owner %s): it mutes nothing", m.Rule, m.line, m.Expires, m.Owner))
 		case m.used == 0:
-			notes = append(notes, fmt.Sprintf("the mute of %s on line %d matches no finding (owner %s): 'cloister audit mute prune' takes it out", m.Rule, m.line, m.Owner))
+			notes = append(notes, fmt.Sprintf("the mute of %s on line %d matches no finding (owner %s): 'cloister mute prune' takes it out", m.Rule, m.line, m.Owner))
 		}
 	}
 	return notes

@@ -12,26 +12,34 @@ const (
 	TagSupersededBy = "cloister:superseded-by"
 )
 
-// ProofJobs are the jobs whose tags Supersede needs and that were not collected: those with a FAIL of a supersedable rule,
-// and the completed jobs of the same regions that could be their successors.
+// ProofJobs are the jobs whose tags Supersede needs next: those with a FAIL of a supersedable rule, then the successors that
+// their tags name. It gives those whose tags nobody has asked for yet, so that calling it until it gives none ends.
 func ProofJobs(inventory *Inventory, results []Result, rules []*Rule) []*Job {
-	failing := map[string]bool{} // account/region
-	for i := range results {
-		if results[i].Status == Fail && supersedable(rules, results[i].Rule) {
-			failing[results[i].Account+"/"+results[i].Region] = true
-		}
+	for _, a := range inventory.Accounts {
+		a.index()
 	}
 	var jobs []*Job
-	for _, a := range inventory.Accounts {
-		for _, r := range a.Regions {
-			if !failing[a.ID+"/"+r.Name] {
-				continue
-			}
-			for _, j := range r.Jobs.Items {
-				if !j.Tags.Collected() {
-					jobs = append(jobs, j)
-				}
-			}
+	add := func(j *Job) {
+		if j != nil && !j.Tags.Collected() && !slices.Contains(jobs, j) {
+			jobs = append(jobs, j)
+		}
+	}
+	for i := range results {
+		r := &results[i]
+		if r.Status != Fail || !supersedable(rules, r.Rule) {
+			continue
+		}
+		region := inventory.region(r.Account, r.Region)
+		if region == nil {
+			continue
+		}
+		old := region.job(r.Resource)
+		add(old)
+		if old == nil {
+			continue
+		}
+		if tags, ok := old.Tags.Read(); ok {
+			add(region.job(tags[TagSupersededBy]))
 		}
 	}
 	return jobs

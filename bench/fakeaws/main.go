@@ -1,0 +1,84 @@
+// Command fakeaws serves package awsfake on a port: an AWS for benchmarks and for trying the auditor by hand.
+//
+//	go run ./bench/fakeaws -listen 127.0.0.1:4566 &
+//	AWS_ACCESS_KEY_ID=AKIAFAKE111122223333 AWS_SECRET_ACCESS_KEY=any cloister audit --endpoint http://127.0.0.1:4566
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"example.com/cloister/internal/awsfake"
+)
+
+func main() {
+	if err := run(); err != nil {
+		fmt.Fprintln(os.Stderr, "fakeaws:", err)
+		os.Exit(1)
+	}
+}
+
+func run() error {
+	listen := flag.String("listen", "127.0.0.1:0", "address to serve on")
+	file := flag.String("world", "", "world file (default: the all-compliant one)")
+	regions := flag.Int("regions", 0, "generate a world with this many regions instead")
+	jobs := flag.Int("jobs", 200, "jobs of the generated world, in all")
+	models := flag.Int("models", 0, "custom models of the generated world, in all")
+	var o awsfake.Options
+	flag.DurationVar(&o.Latency, "latency", 0, "time that each answer takes")
+	flag.Float64Var(&o.Rate, "rate", 0, "requests a second of each account, region, service and operation; 0 for no limit")
+	flag.IntVar(&o.Burst, "burst", 10, "burst of -rate")
+	flag.Parse()
+	o.Now = time.Now
+	w, err := world(*file, *regions, *jobs, *models)
+	if err != nil {
+		return err
+	}
+	server := awsfake.New(w, o)
+	l, err := net.Listen("tcp", *listen)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("ready http://%s\n", l.Addr())
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	srv := &http.Server{ReadHeaderTimeout: 10 * time.Second}
+	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a mux would redirect unclean paths
+		if r.URL.Path != "/_fake/stats" {
+			server.ServeHTTP(w, r)
+			return
+		}
+		calls, throttled, inFlight := server.Stats()
+		_ = json.NewEncoder(w).Encode(map[string]int{"calls": calls, "throttled": throttled, "maxInFlight": inFlight})
+	})
+	go func() {
+		<-ctx.Done()
+		_ = srv.Close()
+	}()
+	if err := srv.Serve(l); err != http.ErrServerClosed {
+		return err
+	}
+	return nil
+}
+
+func world(file string, regions, jobs, models int) (*awsfake.World, error) {
+	if regions > 0 {
+		return awsfake.Generate(awsfake.GenerateOptions{Regions: regions, Jobs: jobs, Models: models}), nil
+	}
+	text := awsfake.Good()
+	if file != "" {
+		var err error
+		if text, err = os.ReadFile(file); err != nil {
+			return nil, err
+		}
+	}
+	return awsfake.Load(bytes.NewReader(text))
+}

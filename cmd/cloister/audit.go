@@ -1,0 +1,331 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"example.com/cloister/internal/audit"
+	"example.com/cloister/internal/collect"
+	"example.com/cloister/internal/posture"
+	"example.com/cloister/internal/report"
+	"example.com/cloister/internal/tape"
+)
+
+// auditFlags are the flags of 'cloister audit'.
+type auditFlags struct {
+	session   collect.Session
+	endpoints []string
+
+	accounts         string
+	org              bool
+	orgRole          string
+	units, without   []string
+	regions, exclude []string
+
+	maxRPS      float64
+	maxAttempts int
+	callTimeout time.Duration
+	cache       string
+	record      string
+	redact      bool
+	replay      string
+
+	rules, excluded, groups, frameworks []string
+	severities, statuses, jobs, tags    []string
+	settings                            []string
+	mutes, gaps, baseline               string
+	failOn                              string
+
+	reports []string
+	quiet   bool
+}
+
+func auditCommand() *cobra.Command {
+	f := &auditFlags{}
+	c := &cobra.Command{
+		Use:   "audit",
+		Short: "Audit what model customization touches in AWS accounts, Cloister or an emulator",
+		Long: `Audit model customization: every job, and the network, key, buckets, base model, custom model and deployments
+that it refers to, in every enabled region of the account of the default credential chain. Read calls only.
+
+Nothing that could not be read counts as good: it is an ERROR that names the call, and the audit is incomplete.
+
+Exit codes: 0 done; 1 failed; 2 wrong usage; 3 a FAIL at or above --fail-on that is not muted; 4 the audit is
+incomplete (3 wins over 4).`,
+		Example: `  cloister audit
+  cloister audit --profile prod --report html=report.html --report sarif=report.sarif
+  cloister audit --accounts accounts.yaml --fail-on high
+  cloister audit --rule MC-JOB-001 --regions us-east-1,eu-west-1`,
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error { return f.run(c) },
+	}
+	f.register(c)
+	c.AddCommand(auditReportCommand(), auditDiffCommand(), auditExplainCommand(), iamPolicyCommand())
+	return c
+}
+
+func (f *auditFlags) register(c *cobra.Command) {
+	fl := c.Flags()
+	fl.SortFlags = false
+	fl.StringVar(&f.session.Profile, "profile", "", "profile of the AWS configuration")
+	fl.StringVar(&f.session.Region, "region", "", "region to begin in (default: the profile's, else us-east-1); needed in other partitions")
+	fl.StringArrayVar(&f.session.Roles, "role-arn", nil, "role to assume; repeat for a chain")
+	fl.StringVar(&f.session.ExternalID, "external-id", "", "external id for the last --role-arn")
+	fl.StringVar(&f.session.MFASerial, "mfa-serial", "", "MFA device for the first --role-arn; asks for its code")
+	fl.StringVar(&f.session.SourceIdentity, "source-identity", "", "source identity for the last --role-arn")
+	fl.StringVar(&f.accounts, "accounts", "", "YAML file of accounts: id, role_arn, external_id, regions, profile")
+	fl.BoolVar(&f.org, "org", false, "audit the accounts of the organization")
+	fl.StringVar(&f.orgRole, "org-role", "OrganizationAccountAccessRole", "name of the role to assume in each account of --org")
+	fl.StringSliceVar(&f.units, "ou", nil, "with --org: only these organizational units, and what is below them")
+	fl.StringSliceVar(&f.without, "exclude-accounts", nil, "with --org: not these account ids")
+	fl.StringSliceVar(&f.regions, "regions", nil, "regions to read (default: every enabled one)")
+	fl.StringSliceVar(&f.exclude, "exclude-regions", nil, "regions to leave out")
+	fl.StringArrayVar(&f.endpoints, "endpoint", nil, "[SERVICE=]URL of an endpoint, over AWS_ENDPOINT_URL[_SERVICE]; repeat")
+	fl.BoolVar(&f.session.FIPS, "fips", false, "use FIPS endpoints")
+	fl.Float64Var(&f.maxRPS, "max-rps", 0, "most requests a second for each account, region, service and action (default: adapts)")
+	fl.IntVar(&f.maxAttempts, "max-attempts", 8, "how often a call is tried")
+	fl.DurationVar(&f.callTimeout, "call-timeout", 30*time.Second, "deadline of one attempt")
+	fl.StringVar(&f.cache, "cache", "", "directory that keeps the records of ended jobs between audits")
+	fl.StringVar(&f.record, "record", "", "record what AWS answers in a new directory")
+	fl.BoolVar(&f.redact, "redact", false, "with --record: other account ids in place of the real ones")
+	fl.StringVar(&f.replay, "replay", "", "audit a recording, offline")
+	fl.StringSliceVar(&f.rules, "rule", nil, "only these rules, by id or alias")
+	fl.StringSliceVar(&f.excluded, "exclude-rule", nil, "not these rules")
+	fl.StringSliceVar(&f.groups, "group", nil, "only these groups: job, net, kms, s3, mod, imp, log, lif")
+	fl.StringSliceVar(&f.frameworks, "framework", nil, "only rules that support these frameworks, such as nist-800-53r5")
+	fl.StringSliceVar(&f.severities, "severity", nil, "only results of these severities")
+	fl.StringSliceVar(&f.statuses, "status", nil, "show only results of these statuses; coverage and exit code stay those of all")
+	fl.StringSliceVar(&f.jobs, "job", nil, "only results of these jobs, by name or ARN")
+	fl.StringArrayVar(&f.tags, "tag", nil, "only results of resources with this tag, KEY=VALUE or KEY; repeat for and")
+	fl.StringArrayVar(&f.settings, "settings", nil, "rule profile: YAML file of severities and settings; repeat, later wins")
+	fl.StringVar(&f.mutes, "mutes", "", "file of mutes; see 'cloister mute --help'")
+	fl.StringVar(&f.gaps, "accepted-gaps", "", "file of reads that are known to fail; they make no audit incomplete")
+	fl.StringVar(&f.baseline, "baseline", "", "earlier report (JSON) to compare with")
+	fl.StringVar(&f.failOn, "fail-on", "medium", "least severity that makes exit code 3: low, medium, high, very-high, extreme or none")
+	fl.StringArrayVar(&f.reports, "report", nil, "FORMAT=FILE, '-' for standard output; repeat. Formats: "+strings.Join(report.Formats(), ", "))
+	fl.BoolVar(&f.quiet, "quiet", false, "no progress")
+}
+
+func (f *auditFlags) run(c *cobra.Command) error {
+	o, err := f.options(c)
+	if err != nil {
+		return err
+	}
+	outputs, err := parseOutputs(f.reports)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
+	defer stop()
+	shown := newProgress(c.ErrOrStderr(), f.quiet)
+	o.Collect.Progress = shown.step
+	outcome, err := audit.Run(ctx, *o)
+	shown.end()
+	if err != nil {
+		if ctx.Err() != nil {
+			return &exitError{1, "stopped: no report was written"}
+		}
+		return err
+	}
+	if err := writeOutputs(c.OutOrStdout(), outputs, outcome.Report); err != nil {
+		return err
+	}
+	if outcome.ExitCode != 0 {
+		return &exitError{code: outcome.ExitCode}
+	}
+	return nil
+}
+
+// options turns the flags into an audit's options.
+func (f *auditFlags) options(c *cobra.Command) (*audit.Options, error) {
+	o := &audit.Options{Tool: posture.Tool{Name: "cloister", Version: version}}
+	var err error
+	if o.Pack, err = loadPack(f.settings); err != nil {
+		return nil, err
+	}
+	if o.Rules, err = o.Pack.Choose(f.rules, f.excluded, f.groups, f.frameworks); err != nil {
+		return nil, usageErrorf("%v; see 'cloister rules list'", err)
+	}
+	if o.FailOn, err = parseFailOn(f.failOn); err != nil {
+		return nil, err
+	}
+	if o.Selection, err = f.selection(); err != nil {
+		return nil, err
+	}
+	if o.Collect, err = f.collection(c); err != nil {
+		return nil, err
+	}
+	return o, f.files(o)
+}
+
+func (f *auditFlags) collection(c *cobra.Command) (collect.Options, error) {
+	o := collect.Options{
+		Session: f.session, Regions: f.regions, Exclude: f.exclude, MaxRPS: f.maxRPS, MaxAttempts: f.maxAttempts,
+		CallTimeout: f.callTimeout, CacheDir: f.cache, Now: time.Now,
+	}
+	o.Session.MFAToken = func() (string, error) { return askMFA(c.InOrStdin(), c.ErrOrStderr()) }
+	o.Session.Endpoints = map[string]string{}
+	for _, e := range f.endpoints {
+		service, url, ok := strings.Cut(e, "=")
+		if !ok || strings.Contains(service, ":") {
+			service, url = "", e
+		}
+		if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
+			return o, usageErrorf("--endpoint %s: write [SERVICE=]http(s)://HOST[:PORT]", e)
+		}
+		o.Session.Endpoints[service] = url
+	}
+	if f.accounts != "" && f.org {
+		return o, usageErrorf("--accounts and --org exclude each other")
+	}
+	if !f.org && (len(f.units) > 0 || len(f.without) > 0) {
+		return o, usageErrorf("--ou and --exclude-accounts need --org")
+	}
+	if f.maxAttempts < 1 || f.callTimeout <= 0 || f.maxRPS < 0 {
+		return o, usageErrorf("--max-attempts, --call-timeout and --max-rps must be positive")
+	}
+	if f.record != "" && f.replay != "" || f.redact && f.record == "" {
+		return o, usageErrorf("--record and --replay exclude each other, and --redact needs --record")
+	}
+	if f.org {
+		o.Org = &collect.Org{Role: f.orgRole, Units: f.units, Exclude: f.without}
+	}
+	if f.accounts != "" {
+		text, err := os.ReadFile(f.accounts)
+		if err != nil {
+			return o, err
+		}
+		if o.Targets, err = collect.ParseTargets(text); err != nil {
+			return o, usageErrorf("%s: %v", f.accounts, err)
+		}
+	}
+	return o, f.tape(&o)
+}
+
+func (f *auditFlags) tape(o *collect.Options) error {
+	var err error
+	if f.record != "" {
+		o.Recorder, err = tape.Record(f.record, f.redact)
+		return err
+	}
+	if f.replay != "" {
+		o.Manifest = &collect.Manifest{}
+		o.Player, err = tape.Play(f.replay, o.Manifest)
+	}
+	return err
+}
+
+func (f *auditFlags) selection() (posture.Selection, error) {
+	s := posture.Selection{Jobs: f.jobs, Tags: map[string]string{}}
+	for _, name := range f.severities {
+		severity := posture.Severity(strings.ToLower(name))
+		if severity.Rank() == 0 {
+			return s, usageErrorf("--severity %s: the severities are %s", name, join(posture.Severities()))
+		}
+		s.Severities = append(s.Severities, severity)
+	}
+	for _, name := range f.statuses {
+		status := posture.Status(strings.ReplaceAll(strings.ToUpper(name), "-", "_"))
+		if !strings.Contains(" "+join(posture.Statuses())+",", " "+string(status)+",") {
+			return s, usageErrorf("--status %s: the statuses are %s", name, join(posture.Statuses()))
+		}
+		s.Statuses = append(s.Statuses, status)
+	}
+	for _, tag := range f.tags {
+		key, value, _ := strings.Cut(tag, "=")
+		if key == "" {
+			return s, usageErrorf("--tag %s: write KEY=VALUE or KEY", tag)
+		}
+		s.Tags[key] = value
+	}
+	return s, nil
+}
+
+// files reads mutes, accepted gaps and baseline.
+func (f *auditFlags) files(o *audit.Options) error {
+	if f.mutes != "" {
+		text, err := os.ReadFile(f.mutes)
+		if err != nil {
+			return err
+		}
+		if o.Mutes, err = posture.ParseMutes(text, o.Collect.Now()); err != nil {
+			return usageErrorf("%s: %v", f.mutes, err)
+		}
+	}
+	if f.gaps != "" {
+		text, err := os.ReadFile(f.gaps)
+		if err != nil {
+			return err
+		}
+		if o.Gaps, err = posture.ParseGaps(text); err != nil {
+			return usageErrorf("%s: %v", f.gaps, err)
+		}
+	}
+	if f.baseline != "" {
+		before, err := loadReport(f.baseline)
+		if err != nil {
+			return err
+		}
+		o.Baseline = before
+	}
+	return nil
+}
+
+func parseFailOn(name string) (posture.Severity, error) {
+	severity := posture.Severity(strings.ToLower(name))
+	switch {
+	case severity == "none":
+		return "", nil
+	case severity.Rank() == 0:
+		return "", usageErrorf("--fail-on %s: write %s or none", name, join(posture.Severities()))
+	}
+	return severity, nil
+}
+
+func join[S ~string](values []S) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// loadPack is the built-in pack under rule profiles.
+func loadPack(profiles []string) (*posture.Pack, error) {
+	pack, err := posture.Load()
+	if err != nil {
+		return nil, err
+	}
+	for _, file := range profiles {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		if pack, err = pack.WithProfile(file, text); err != nil {
+			return nil, usageErrorf("%v", err)
+		}
+	}
+	return pack, nil
+}
+
+// loadReport reads a saved report.
+func loadReport(file string) (*posture.Report, error) {
+	in, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = in.Close() }()
+	r, err := report.Load(in)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
+}
+
+var errNoCode = errors.New("no MFA code was given")

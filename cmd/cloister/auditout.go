@@ -1,0 +1,185 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/mattn/go-isatty"
+	"golang.org/x/term"
+
+	"example.com/cloister/internal/collect"
+	"example.com/cloister/internal/posture"
+	"example.com/cloister/internal/report"
+)
+
+// output is one --report.
+type output struct{ format, file string }
+
+func parseOutputs(specs []string) ([]output, error) {
+	var outputs []output
+	stdout := 0
+	for _, spec := range specs {
+		format, file, ok := strings.Cut(spec, "=")
+		if !ok || file == "" || !report.Known(format) {
+			return nil, usageErrorf("--report %s: write FORMAT=FILE, with one of %s", spec, strings.Join(report.Formats(), ", "))
+		}
+		if file == "-" {
+			stdout++
+		}
+		outputs = append(outputs, output{format, file})
+	}
+	if stdout > 1 {
+		return nil, usageErrorf("only one --report can go to standard output")
+	}
+	if stdout == 0 {
+		outputs = append(outputs, output{report.Text, "-"})
+	}
+	return outputs, nil
+}
+
+// writeOutputs writes the files first, each by rename, so that a broken pipe on standard output costs no report.
+func writeOutputs(stdout io.Writer, outputs []output, r *posture.Report) error {
+	for _, o := range outputs {
+		if o.file == "-" {
+			continue
+		}
+		if err := writeFile(o.file, func(w io.Writer) error { return report.Write(w, o.format, r, report.Options{}) }); err != nil {
+			return fmt.Errorf("report %s: %w", o.file, err)
+		}
+	}
+	for _, o := range outputs {
+		if o.file == "-" {
+			return report.Write(stdout, o.format, r, terminal(stdout))
+		}
+	}
+	return nil
+}
+
+// terminal is what text may use: colours on a terminal without NO_COLOR, and its width.
+func terminal(w io.Writer) report.Options {
+	f, ok := w.(*os.File)
+	if !ok || !isatty.IsTerminal(f.Fd()) {
+		return report.Options{}
+	}
+	o := report.Options{Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil { //nolint:gosec // a descriptor fits
+		o.Width = min(width, 120)
+	}
+	return o
+}
+
+// writeFile writes a file by rename: it is there whole, or not at all. Reports name resources, so only the owner reads them.
+func writeFile(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.Remove(f.Name()) }()
+	out := bufio.NewWriterSize(f, 64<<10)
+	err = write(out)
+	if err == nil {
+		err = out.Flush()
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
+
+// progress shows a bar on a terminal, else one line for each region.
+type progress struct {
+	w   io.Writer
+	bar bool
+
+	mu       sync.Mutex // guards the rest
+	quiet    bool
+	done     int
+	expected map[string]int // regions by account
+	jobs     int
+}
+
+func newProgress(w io.Writer, quiet bool) *progress {
+	p := &progress{w: w, quiet: quiet, expected: map[string]int{}}
+	if f, ok := w.(*os.File); ok && isatty.IsTerminal(f.Fd()) && os.Getenv("TERM") != "dumb" {
+		p.bar = true
+	}
+	return p
+}
+
+// step is collect.Options.Progress.
+func (p *progress) step(s collect.Progress) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.expected[s.Account] = s.Regions
+	if s.Done {
+		p.done++
+		p.jobs += s.Jobs
+	}
+	switch {
+	case p.quiet:
+	case p.bar:
+		p.draw(s.Calls)
+	case s.Done:
+		_, _ = fmt.Fprintln(p.w, line(s)) // progress is not worth failing for
+	}
+}
+
+func line(s collect.Progress) string {
+	switch {
+	case s.NoBedrock:
+		return fmt.Sprintf("%s %-15s Amazon Bedrock does not exist here", s.Account, s.Region)
+	case s.Unread > 0:
+		return fmt.Sprintf("%s %-15s %d jobs, %d models; %d calls were not answered", s.Account, s.Region, s.Jobs, s.Models, s.Unread)
+	default:
+		return fmt.Sprintf("%s %-15s %d jobs, %d models", s.Account, s.Region, s.Jobs, s.Models)
+	}
+}
+
+func (p *progress) draw(calls int) {
+	total := 0
+	for _, n := range p.expected {
+		total += n
+	}
+	const width = 30
+	filled := 0
+	if total > 0 {
+		filled = width * p.done / total
+	}
+	_, _ = fmt.Fprintf(p.w, "\r\x1b[K[%s%s] %d of %d regions, %d jobs, %d calls", strings.Repeat("=", filled), strings.Repeat(" ", width-filled), p.done, total, p.jobs, calls)
+}
+
+// end takes the bar away.
+func (p *progress) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.bar && !p.quiet {
+		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
+	}
+}
+
+// askMFA asks for the code of an MFA device.
+func askMFA(in io.Reader, prompt io.Writer) (string, error) {
+	if _, err := fmt.Fprint(prompt, "MFA code: "); err != nil {
+		return "", err
+	}
+	text, err := bufio.NewReader(in).ReadString('\n')
+	text = strings.TrimSpace(text)
+	if text == "" {
+		if err == nil {
+			err = errNoCode
+		}
+		return "", err
+	}
+	return text, nil
+}
