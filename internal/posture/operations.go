@@ -92,9 +92,11 @@ func ActionOf(operation string) string {
 
 // organization are the calls that find the accounts of an organization and take on a role in each.
 func organization(role string) []Operation {
+	parents := []string{"arn:{partition}:organizations::*:ou/*", "arn:{partition}:organizations::*:root/*"}
 	return []Operation{
-		{"organizations:DescribeOrganization", "organizations:DescribeOrganization", []string{"*"}, "OrganizationAccounts"},
 		{"organizations:ListAccounts", "organizations:ListAccounts", []string{"*"}, "OrganizationAccounts"},
+		{"organizations:ListAccountsForParent", "organizations:ListAccountsForParent", parents, "OrganizationUnits"},
+		{"organizations:ListOrganizationalUnitsForParent", "organizations:ListOrganizationalUnitsForParent", parents, "OrganizationUnits"},
 		{"sts:AssumeRole", "sts:AssumeRole", []string{"arn:{partition}:iam::*:role/" + role}, "OrganizationRole"},
 	}
 }
