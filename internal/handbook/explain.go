@@ -35,8 +35,8 @@ func Explain(w io.Writer, rule posture.RuleReport, result *posture.Result, width
 	t.heading("Why")
 	t.line(2, plain, rule.Rationale)
 	t.heading("Verdict")
-	t.hanging(2, 5, "PASS", rule.PassWhen)
-	t.hanging(2, 5, "FAIL", rule.FailWhen)
+	t.hanging(5, "PASS", rule.PassWhen)
+	t.hanging(5, "FAIL", rule.FailWhen)
 	t.heading("How to check")
 	if result != nil && len(result.Commands) > 0 {
 		t.line(2, dim, "With the names of this finding")
@@ -51,7 +51,7 @@ func Explain(w io.Writer, rule posture.RuleReport, result *posture.Result, width
 	t.heading("Hazards")
 	t.line(2, plain, "Class "+rule.Fix.Class+": "+posture.FixClass(rule.Fix.Class)+".")
 	for _, hazard := range rule.Fix.Hazards {
-		t.hanging(2, 2, "-", hazard)
+		t.hanging(2, "-", hazard)
 	}
 	if len(rule.Maps) > 0 {
 		t.heading("Supports")
@@ -94,7 +94,7 @@ func (t *terminal) facts(rule *posture.RuleReport) {
 	}
 	for _, row := range rows {
 		if row[1] != "" {
-			t.hanging(2, 15, row[0], row[1])
+			t.hanging(15, row[0], row[1])
 		}
 	}
 }
@@ -125,7 +125,7 @@ func (t *terminal) verdict(r *posture.Result) {
 	}
 	for _, row := range rows {
 		if row[1] != "" {
-			t.hanging(2, 15, row[0], row[1])
+			t.hanging(15, row[0], row[1])
 		}
 	}
 	if len(r.Facts) > 0 {
@@ -179,12 +179,12 @@ func call(s posture.Source) string {
 func (t *terminal) steps(s *posture.Steps) {
 	t.line(2, dim, "Using AWS Console")
 	for i, step := range s.Console {
-		t.hanging(2, 3, fmt.Sprintf("%02d", i+1), step)
+		t.hanging(3, fmt.Sprintf("%02d", i+1), step)
 	}
 	t.blank()
 	t.line(2, dim, "Using AWS CLI")
 	for i, step := range s.CLI {
-		t.hanging(2, 3, fmt.Sprintf("%02d", i+1), step.Text)
+		t.hanging(3, fmt.Sprintf("%02d", i+1), step.Text)
 		if step.Run != "" {
 			t.code("$ ", step.Run)
 		}

@@ -59,10 +59,10 @@ func (t *terminal) line(indent int, style, text string) {
 	}
 }
 
-// hanging writes a label and a text beside it, wrapped within its own column.
-func (t *terminal) hanging(indent, column int, label, text string) {
-	for _, part := range wrap(visible(flat(text)), t.width-indent-column) {
-		t.print(strings.Repeat(" ", indent))
+// hanging writes a label, two columns in, and a text beside it, wrapped within its own column.
+func (t *terminal) hanging(column int, label, text string) {
+	for _, part := range wrap(visible(flat(text)), t.width-2-column) {
+		t.print("  ")
 		t.styled(dim, label)
 		t.print(strings.Repeat(" ", max(column-utf8.RuneCountInString(label), 1)), part, "\n")
 		label = ""
