@@ -21,7 +21,7 @@ const filterValues = 200
 // that does not exist is then simply not in the answer.
 func (g *region) readNetwork(ctx context.Context) {
 	subnets, groups := map[string]bool{}, map[string]bool{}
-	vpc := false
+	vpc := g.inv.Jobs.Why != nil // some may have been in one
 	for _, j := range g.inv.Jobs.Items {
 		d, ok := j.Detail.Read()
 		if !ok {

@@ -33,6 +33,9 @@ func keys(a *Account) []Subject {
 		gaps = append(gaps, unreadDetails(r, r.ImportedModels, func(m *ImportedModel) (Subject, *Unread) {
 			return r.subject(TypeImported, m.ARN, m.Name, m), m.Detail.Why()
 		})...)
+		gaps = append(gaps, unreadDetails(r, r.ImportJobs, func(j *ImportJob) (Subject, *Unread) { // they name buckets, which name keys
+			return r.subject(TypeImportJob, j.ARN, j.Name, j), j.Detail.Why()
+		})...)
 		if r.Copies.Why != nil {
 			gaps = append(gaps, r.gap(r.Copies.Why))
 		}

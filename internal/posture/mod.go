@@ -102,6 +102,7 @@ func servedModel(t *Trial, s Subject, v *Serving) Outcome {
 		parts = append(parts, func() Outcome {
 			job := r.job(Need(t, m.Detail).Job)
 			if job == nil {
+				NeedAll(t, r.Jobs)
 				return Skipped("the job of model %s is not here: see MC-MOD-002", m.Name)
 			}
 			return All(t, verdicts(t, jobSubject(r, job), "MC-JOB-004", "MC-JOB-005")...)

@@ -88,6 +88,11 @@ func NewServiceFromModel(name string, packed []byte, maxBody int64, ops ...Opera
 	return newService(m, maxBody, ops)
 }
 
+// Bind makes another service of the same model, with other operations: reading a model costs milliseconds.
+func (s *Service) Bind(ops ...Operation) (*Service, error) {
+	return newService(s.model, s.maxBody, ops)
+}
+
 func newService(m *model, maxBody int64, ops []Operation) (*Service, error) {
 	if maxBody == 0 {
 		maxBody = DefaultMaxBody
