@@ -4,12 +4,10 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/mattn/go-isatty"
 	"github.com/spf13/cobra"
 
 	"example.com/cloister/internal/handbook"
@@ -190,13 +188,14 @@ several rules shows them all.`,
 				}
 				return writeJSON(out, reports)
 			}
+			o := terminal(out)
 			for i, r := range rules {
 				if i > 0 {
 					if _, err := fmt.Fprintln(out); err != nil {
 						return err
 					}
 				}
-				if err := handbook.Explain(out, r.Report(), nil, handbook.DefaultWidth, colorful(out)); err != nil {
+				if err := handbook.Explain(out, r.Report(), nil, o.Width, o.Color); err != nil {
 					return err
 				}
 			}
@@ -206,12 +205,6 @@ several rules shows them all.`,
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: a list, since an alias may name several rules")
 	c.Flags().StringArrayVar(&profiles, "profile", nil, "rule profile that changes severities and settings; of several the last wins")
 	return c
-}
-
-// colorful says whether to color what is written to w: a terminal, unless NO_COLOR says otherwise (no-color.org).
-func colorful(w io.Writer) bool {
-	f, ok := w.(*os.File)
-	return ok && os.Getenv("NO_COLOR") == "" && isatty.IsTerminal(f.Fd())
 }
 
 func rulesLintCommand() *cobra.Command {
@@ -276,65 +269,4 @@ func rulesSiteCommand() *cobra.Command {
 			return err
 		},
 	}
-}
-
-// partitions are AWS's, as ARNs name them.
-func partitions() []string { return []string{"aws", "aws-cn", "aws-us-gov"} }
-
-// iamPolicyCommand is for the audit command.
-func iamPolicyCommand() *cobra.Command {
-	var names []string
-	var filter ruleFilter
-	var partition, role string
-	var org bool
-	c := &cobra.Command{
-		Use:   "iam-policy",
-		Short: "Print the IAM policy that the auditor needs: reading, and no more than the chosen rules read",
-		Long: `Print the IAM policy that the auditor needs: the permissions of what the chosen rules read, and of finding regions.
-It allows nothing to be changed and no object's content to be read.
-
-With --org a second policy follows, for the account that lists the organization's accounts and takes on a role in each.
-Several policies are numbered; attach them all.`,
-		Args: usageArgs(cobra.NoArgs),
-		RunE: func(c *cobra.Command, _ []string) error {
-			if !slices.Contains(partitions(), partition) {
-				return usageErrorf("--partition %q: it is one of %s", partition, strings.Join(partitions(), ", "))
-			}
-			pack, err := posture.Load()
-			if err != nil {
-				return err
-			}
-			rules, err := pack.Select(names...)
-			if err != nil {
-				return usageErrorf("%v: 'cloister rules list' shows them", err)
-			}
-			if rules, err = filter.choose(rules); err != nil {
-				return err
-			}
-			if len(rules) == 0 {
-				return usageErrorf("no rule matches")
-			}
-			documents := posture.IAMPolicies(partition, rules, true)
-			if org {
-				documents = append(documents, posture.OrganizationPolicy(partition, role))
-			}
-			for i, document := range documents {
-				if len(documents) > 1 {
-					if _, err := fmt.Fprintf(c.OutOrStdout(), "# policy %d of %d\n", i+1, len(documents)); err != nil {
-						return err
-					}
-				}
-				if _, err := io.WriteString(c.OutOrStdout(), document); err != nil {
-					return err
-				}
-			}
-			return nil
-		},
-	}
-	filter.flags(c)
-	c.Flags().StringArrayVar(&names, "rule", nil, "only for this rule; may be given several times")
-	c.Flags().StringVar(&partition, "partition", "aws", "partition of the accounts: "+strings.Join(partitions(), ", "))
-	c.Flags().BoolVar(&org, "org", false, "print the policy for an audit of the whole organization too")
-	c.Flags().StringVar(&role, "org-role", "OrganizationAccountAccessRole", "with --org, the role to assume in each account")
-	return c
 }
