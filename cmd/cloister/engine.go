@@ -1,7 +1,8 @@
+//go:build linux
+
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -114,22 +115,5 @@ func enginePathCommand() *cobra.Command {
 			_, err = fmt.Fprintln(c.OutOrStdout(), root)
 			return err
 		},
-	}
-}
-
-// writeJSON prints v for machines: indented, with a final newline.
-func writeJSON(w io.Writer, v any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(v)
-}
-
-// usageArgs turns the errors of a check of arguments into wrong usage, exit code 2.
-func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return usageErrorf("%v; see '%s --help'", err, c.CommandPath())
-		}
-		return nil
 	}
 }

@@ -2,8 +2,10 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"runtime"
@@ -11,13 +13,11 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
-
-	"example.com/cloister/internal/sandbox"
 )
 
 func main() {
 	// The sandbox's stages are this same program, executed again: they take over here, before anything else.
-	if code, staged := sandbox.Stage(); staged {
+	if code, staged := stage(); staged {
 		os.Exit(code)
 	}
 	os.Exit(run())
@@ -42,8 +42,8 @@ func run() int {
 	if strings.HasPrefix(err.Error(), "unknown command") { // cobra's own, without a type
 		return 2
 	}
-	if endpoint := os.Getenv("AWS_ENDPOINT_URL"); endpoint != "" && errors.Is(err, syscall.ECONNREFUSED) {
-		fmt.Fprintf(os.Stderr, "cloister: AWS_ENDPOINT_URL is %s, where nobody answers: run 'eval \"$(cloister env)\"' again, or give --data\n", endpoint)
+	if more := hint(err); more != "" {
+		fmt.Fprintln(os.Stderr, "cloister:", more)
 	}
 	return 1
 }
@@ -78,11 +78,24 @@ func rootCommand() *cobra.Command {
 		return nil
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(versionCommand())
-	root.AddCommand(engineCommand())
-	root.AddCommand(modelsCommand())
-	root.AddCommand(serveCommand(), envCommand(), doctorCommand(), jobsCommand(), dataCommand(), operationsCommand())
-	root.AddCommand(rulesCommand())
-	root.AddCommand(auditCommand(), muteCommand())
+	root.AddCommand(versionCommand(), auditCommand(), rulesCommand(), muteCommand())
+	root.AddCommand(serverCommands()...)
 	return root
+}
+
+// usageArgs turns the errors of a check of arguments into wrong usage, exit code 2.
+func usageArgs(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return usageErrorf("%v; see '%s --help'", err, c.CommandPath())
+		}
+		return nil
+	}
+}
+
+// writeJSON prints v for machines: indented, with a final newline.
+func writeJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(v)
 }

@@ -1,3 +1,5 @@
+//go:build linux
+
 package main
 
 import (
@@ -128,7 +130,7 @@ func serve(c *cobra.Command, data string, config server.Config) error {
 	executor := local.New(ctx, local.Config{AllowSwap: config.Sandbox.AllowSwap, Log: log})
 	s, err := server.Open(ctx, server.Options{
 		Data: data, Config: config, Bases: server.NewVerifiedBases(bases), Engine: server.InstalledEngine{Home: home, Count: config.Threads()}, Executor: executor,
-		Log: log, Now: time.Now,
+		Log: log, Now: time.Now, Version: version,
 	})
 	if err != nil {
 		return err
