@@ -7,6 +7,9 @@ import (
 	"example.com/cloister"
 )
 
+// ActionCapabilities is asking what this server serves: every principal of the account may.
+const ActionCapabilities = "cloister:GetCapabilities"
+
 // jobActions are what a customization job's session may do with the customer's role until identity
 // policies are evaluated: read data, write output, and use the keys of encrypted buckets.
 func jobActions() []string {
@@ -17,7 +20,7 @@ func jobActions() []string {
 }
 
 // Authorize implements cloister.Authorizer: the account root is admitted, a job's session is admitted for
-// a job's actions (keys only through S3), everybody else is denied.
+// a job's actions (keys only through S3), users and sessions for ActionCapabilities, everybody else is denied.
 func (s *Service) Authorize(ctx context.Context, access cloister.Access) error {
 	call := cloister.CallFrom(ctx)
 	p := call.Principal
@@ -28,10 +31,14 @@ func (s *Service) Authorize(ctx context.Context, access cloister.Access) error {
 		case cloister.KindAssumedRole:
 			isKMS := len(access.Action) > 4 && access.Action[:4] == "kms:"
 			viaS3 := call.ViaService == "s3."+string(call.Region)+".amazonaws.com"
-			if p.JobARN != "" && slices.Contains(jobActions(), access.Action) && (!isKMS || viaS3) {
+			if access.Action == ActionCapabilities || p.JobARN != "" && slices.Contains(jobActions(), access.Action) && (!isKMS || viaS3) {
 				return nil
 			}
-		case cloister.KindUser, cloister.KindService:
+		case cloister.KindUser:
+			if access.Action == ActionCapabilities {
+				return nil
+			}
+		case cloister.KindService:
 		}
 	}
 	who := p.ARN

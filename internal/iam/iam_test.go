@@ -203,6 +203,10 @@ func TestAuthorize(t *testing.T) {
 		{"job uses a key", as(t.Context(), session), "kms:Decrypt", false},
 		{"job uses a key via S3", cloister.Via(as(t.Context(), session), "s3.us-east-1.amazonaws.com"), "kms:Decrypt", true},
 		{"job calls bedrock", as(t.Context(), session), "bedrock:GetCustomModel", false},
+		{"job asks what is served", as(t.Context(), session), iam.ActionCapabilities, true},
+		{"user asks what is served", as(t.Context(), cloister.Principal{Kind: cloister.KindUser, Account: account, ARN: "arn:aws:iam::123456789012:user/u"}), iam.ActionCapabilities, true},
+		{"user of another account asks what is served", as(t.Context(), cloister.Principal{Kind: cloister.KindUser, Account: "999999999999", ARN: "arn:aws:iam::999999999999:user/u"}), iam.ActionCapabilities, false},
+		{"service asks what is served", as(t.Context(), cloister.ServicePrincipal("bedrock.amazonaws.com", account)), iam.ActionCapabilities, false},
 		{"session without a job", as(t.Context(), plain), "s3:GetObject", false},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,9 +26,10 @@ const (
 //	GET  /_cloister/jobs/{id}          what `cloister jobs show` shows
 //	GET  /_cloister/jobs/{id}/events   the event stream (text/event-stream); Last-Event-ID resumes
 //	POST /_cloister/models/{name}/compare   base and custom model side by side
+//	GET  /_cloister/capabilities       what is served, and in which regions something lies
 //
 // The edge has authenticated the caller; the service authorizes. Errors have the form of AWS's JSON services.
-func own(s *bedrock.Service, log *slog.Logger) http.Handler {
+func own(s *bedrock.Service, capable func(context.Context) (capabilities, error), log *slog.Logger) http.Handler {
 	o := ownPaths{s, log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+api.OwnPrefix+"jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
@@ -45,6 +47,10 @@ func own(s *bedrock.Service, log *slog.Logger) http.Handler {
 		}
 		out, err := s.Compare(r.Context(), r.PathValue("name"), c)
 		o.answer(w, r, out, err)
+	})
+	mux.HandleFunc("GET "+api.OwnPrefix+"capabilities", func(w http.ResponseWriter, r *http.Request) {
+		c, err := capable(r.Context())
+		o.answer(w, r, c, err)
 	})
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		o.answer(w, r, nil, cloister.Errorf("UnknownOperationException", "There is no such path.").WithStatus(http.StatusNotFound))

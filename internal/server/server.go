@@ -40,7 +40,9 @@ import (
 // Options are what a Server needs beside its configuration.
 type Options struct {
 	// Data is the data directory, an absolute path. It is made if it is missing.
-	Data     string
+	Data string
+	// Version is the program's, for those who ask what is served; "" is "devel".
+	Version  string
 	Config   Config
 	Bases    bedrock.Bases
 	Engine   bedrock.Engine
@@ -67,6 +69,7 @@ type Server struct {
 	db       *store.DB
 	ca       *tlsca.Authority
 	iam      *iam.Service
+	auth     cloister.Authorizer
 	kms      *kms.Service
 	bedrock  *bedrock.Service
 	services api.Services
@@ -91,6 +94,7 @@ func Open(ctx context.Context, o Options) (*Server, error) {
 	if err := o.Config.Check(); err != nil {
 		return nil, err
 	}
+	o.Version = cmp.Or(o.Version, "devel")
 	s := &Server{o: o, registry: prometheus.NewRegistry()}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(err, s.Close())
@@ -158,6 +162,7 @@ func (s *Server) wire(ctx context.Context) error {
 	if o.Seams.Auth != nil {
 		auth = o.Seams.Auth(auth)
 	}
+	s.auth = auth
 	var jobs bedrock.Store = s.db.Bedrock(o.Now)
 	if o.Seams.Store != nil {
 		jobs = o.Seams.Store(jobs)
@@ -195,7 +200,7 @@ func (s *Server) wire(ctx context.Context) error {
 	s.services = api.Services{Bedrock: s.bedrock, KMS: s.kms, IAM: s.iam, STS: s.iam, S3: buckets}
 	s.handler, err = api.New(api.Config{
 		Services:    s.services,
-		Credentials: s.iam, Own: own(s.bedrock, o.Log), Log: o.Log, Now: o.Now, Metrics: s.registry,
+		Credentials: s.iam, Own: own(s.bedrock, s.capabilities, o.Log), Log: o.Log, Now: o.Now, Metrics: s.registry,
 	})
 	return err
 }

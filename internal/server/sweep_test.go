@@ -71,6 +71,9 @@ type call struct {
 // Source: STS API Reference, GetCallerIdentity ("No permissions are required").
 func openToAll() []string { return []string{"sts:GetCallerIdentity"} }
 
+// openToAccount names what every principal of the account may do.
+func openToAccount() []string { return []string{"own:Capabilities"} }
+
 // actions says which action an operation asks about where that is not its own name.
 // Source: Service Authorization Reference, "Actions, resources, and condition keys for Amazon S3".
 func actions() map[string]string {
@@ -101,6 +104,7 @@ func (s *Server) calls() []call {
 	}
 	return append(out,
 		call{"own:Show", "bedrock:GetModelCustomizationJob", func(ctx context.Context) (any, error) { return s.bedrock.Show(ctx, "x") }},
+		call{"own:Capabilities", "cloister:GetCapabilities", func(ctx context.Context) (any, error) { return s.capabilities(ctx) }},
 		call{"own:Compare", "bedrock:InvokeModel", func(ctx context.Context) (any, error) {
 			return s.bedrock.Compare(ctx, "x", bedrock.Comparison{Prompts: []string{"x"}})
 		}},
@@ -187,6 +191,7 @@ func TestSweepStrangers(t *testing.T) {
 	for name, p := range map[string]cloister.Principal{
 		"nobody":                   {},
 		"user without policies":    {Kind: cloister.KindUser, Account: account, ARN: "arn:aws:iam::123456789012:user/eve", ID: "AIDAEVE"},
+		"user of another account":  {Kind: cloister.KindUser, Account: "210987654321", ARN: "arn:aws:iam::210987654321:user/eve", ID: "AIDAEVE"},
 		"role session":             {Kind: cloister.KindAssumedRole, Account: account, ARN: "arn:aws:sts::123456789012:assumed-role/r/s", RoleARN: "arn:aws:iam::123456789012:role/r", ID: "AROA:s"},
 		"another service":          cloister.ServicePrincipal("ec2.amazonaws.com", account),
 		"bedrock itself":           cloister.ServicePrincipal(bedrock.ServicePrincipal, account),
@@ -200,6 +205,9 @@ func TestSweepStrangers(t *testing.T) {
 			if p.ARN != "" { // there must be somebody to identify
 				want = openToAll()
 			}
+			if p.Account == account && (p.Kind == cloister.KindUser || p.Kind == cloister.KindAssumedRole) {
+				want = slices.Concat(openToAccount(), want)
+			}
 			if diff := cmp.Diff(want, sweep(t, s, p)); diff != "" {
 				t.Errorf("not denied (-want +got):\n%s", diff)
 			}
@@ -211,7 +219,7 @@ func TestSweepStrangers(t *testing.T) {
 func TestSweepJobSession(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		"s3:AbortMultipartUpload", "s3:CompleteMultipartUpload", "s3:CreateMultipartUpload", "s3:DeleteObject", "s3:DeleteObjects",
+		"own:Capabilities", "s3:AbortMultipartUpload", "s3:CompleteMultipartUpload", "s3:CreateMultipartUpload", "s3:DeleteObject", "s3:DeleteObjects",
 		"s3:GetBucketLocation", "s3:GetObject", "s3:HeadBucket", "s3:HeadObject", "s3:ListObjects", "s3:ListObjectsV2", "s3:PutObject",
 		"s3:UploadPart", "sts:GetCallerIdentity",
 	}
