@@ -65,13 +65,13 @@ func blocked(t *Trial, s Subject, b *Bucket, name string, flag func(*PublicAcces
 			return Failed("%s is off for bucket %s", name, b.Name)
 		}
 	}
-	return Any(t, at(b.PublicAccess, "bucket"), at(s.Account.PublicAccess, "account"))
+	return Either(t, at(b.PublicAccess, "bucket"), at(s.Account.PublicAccess, "account"))
 }
 
 func bucketNotPublic(t *Trial, s Subject, b *Bucket) Outcome {
 	return All(t,
 		func() Outcome {
-			return Any(t, func() Outcome {
+			return Either(t, func() Outcome {
 				if Need(t, b.PolicyPublic) {
 					return Failed("the policy of bucket %s makes it public", b.Name).With("policyStatus.isPublic", true)
 				}
@@ -81,7 +81,7 @@ func bucketNotPublic(t *Trial, s Subject, b *Bucket) Outcome {
 			})
 		},
 		func() Outcome {
-			return Any(t, func() Outcome {
+			return Either(t, func() Outcome {
 				if everybody := Need(t, b.ACLPublic); len(everybody) > 0 {
 					return Failed("the ACL of bucket %s grants to %s", b.Name, strings.Join(everybody, ", ")).With("aclGrantees", everybody)
 				}
@@ -158,7 +158,7 @@ func bucketVersions(t *Trial, _ Subject, b *Bucket) Outcome {
 }
 
 func bucketLogs(t *Trial, s Subject, b *Bucket) Outcome {
-	return Any(t, func() Outcome {
+	return Either(t, func() Outcome {
 		target := Need(t, b.LogsTo)
 		if target == "" {
 			return Failed("bucket %s writes no server access logs", b.Name)

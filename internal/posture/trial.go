@@ -113,6 +113,12 @@ func Any(t *Trial, parts ...func() Outcome) Outcome {
 	return combine(t, parts, Pass, Error, Fail, NotApplicable)
 }
 
+// Either is Any with everything read: ERROR if one part is unread, even where another passes. Rules use it where the parts
+// are kept by different people, and one that passes today says little about tomorrow.
+func Either(t *Trial, parts ...func() Outcome) Outcome {
+	return combine(t, parts, Error, Pass, Fail, NotApplicable)
+}
+
 // Each is All over items.
 func Each[T any](t *Trial, items []T, part func(T) Outcome) Outcome {
 	parts := make([]func() Outcome, len(items))
