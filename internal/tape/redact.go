@@ -49,8 +49,12 @@ func (r *redactor) text(s string) string {
 	return out.String()
 }
 
-// hexBefore and hexAfter say that the digits are a part of a longer hexadecimal id, such as a UUID's last group.
+// hexBefore and hexAfter say that the digits are a part of a longer hexadecimal id, such as a UUID's last group. An
+// escaped character of a URL, such as %3A, is none.
 func hexBefore(s string, i int) bool {
+	if i > 2 && s[i-3] == '%' && isHex(s[i-2]) {
+		return false
+	}
 	return i > 0 && (isHexLetter(s[i-1]) || s[i-1] == '-' && i > 4 && isHex(s[i-2]) && isHex(s[i-3]) && isHex(s[i-4]) && isHex(s[i-5]) && uuidBefore(s, i))
 }
 

@@ -39,7 +39,7 @@ type Exchange struct {
 // ErrNotRecorded is what a player answers to a call that the recording lacks.
 var ErrNotRecorded = errors.New("the recording does not have this call")
 
-// key names an exchange by what was asked: not by host, date or signature.
+// key names an exchange by what was asked: not by endpoint, date or signature.
 func key(scope string, req *http.Request, body []byte) string {
 	query := req.URL.Query()
 	for name := range query {
@@ -48,11 +48,22 @@ func key(scope string, req *http.Request, body []byte) string {
 		}
 	}
 	sum := sha256.New()
-	for _, part := range []string{scope, req.Method, req.URL.EscapedPath(), query.Encode(), req.Header.Get("X-Amz-Target"), req.Header.Get("X-Amz-Expected-Bucket-Owner"), req.Header.Get("X-Amz-Account-Id")} {
+	for _, part := range []string{scope, req.Method, resource(req.URL), query.Encode(), req.Header.Get("X-Amz-Target"), req.Header.Get("X-Amz-Expected-Bucket-Owner"), req.Header.Get("X-Amz-Account-Id")} {
 		_, _ = fmt.Fprintf(sum, "%d:%s", len(part), part)
 	}
 	_, _ = sum.Write(body)
 	return hex.EncodeToString(sum.Sum(nil)[:16])
+}
+
+// resource is a URL's path, with the bucket that Amazon S3 has in the host's name: another endpoint has it in the path.
+func resource(u *url.URL) string {
+	path := u.EscapedPath()
+	for _, service := range []string{".s3.", ".s3-fips."} {
+		if bucket, _, ok := strings.Cut(u.Host, service); ok {
+			path = "/" + bucket + path
+		}
+	}
+	return strings.TrimRight(path, "/")
 }
 
 // Recorder writes exchanges to a directory. It is safe for concurrent use.
@@ -141,7 +152,7 @@ func (c *recording) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp, err := c.next.Do(req)
-	e := Exchange{Call: c.scope + " " + req.Method + " " + req.URL.EscapedPath() + " " + req.Header.Get("X-Amz-Target")}
+	e := Exchange{Call: c.scope + " " + req.Method + " " + resource(req.URL) + " " + req.Header.Get("X-Amz-Target")}
 	switch {
 	case err != nil:
 		e.Error = kind(err)
@@ -188,6 +199,7 @@ func (r *Recorder) keep(scope string, req *http.Request, body []byte, e Exchange
 
 func (r *Recorder) redactURL(u *url.URL) *url.URL {
 	c := *u
+	c.Host = r.Redact(u.Host)
 	c.Path, c.RawPath, c.RawQuery = r.Redact(u.Path), r.Redact(u.RawPath), r.Redact(u.RawQuery)
 	return &c
 }
