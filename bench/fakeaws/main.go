@@ -6,14 +6,12 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
 	"net"
 	"net/http"
 	"os"
-	"os/signal"
 	"time"
 
 	"example.com/cloister/internal/awsfake"
@@ -37,7 +35,7 @@ func run() error {
 	flag.Float64Var(&o.Rate, "rate", 0, "requests a second of each account, region, service and operation; 0 for no limit")
 	flag.IntVar(&o.Burst, "burst", 10, "burst of -rate")
 	flag.Parse()
-	o.Now = time.Now
+	o.Now = time.Now //nolint:forbidigo // the clock of the whole program
 	w, err := world(*file, *regions, *jobs, *models)
 	if err != nil {
 		return err
@@ -47,26 +45,42 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("ready http://%s\n", l.Addr())
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	if _, err := fmt.Fprintf(os.Stdout, "ready http://%s\n", l.Addr()); err != nil {
+		return err
+	}
 	srv := &http.Server{ReadHeaderTimeout: 10 * time.Second}
 	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a mux would redirect unclean paths
 		if r.URL.Path != "/_fake/stats" {
 			server.ServeHTTP(w, r)
 			return
 		}
-		calls, throttled, inFlight := server.Stats()
-		_ = json.NewEncoder(w).Encode(map[string]int{"calls": calls, "throttled": throttled, "maxInFlight": inFlight})
+		_ = json.NewEncoder(w).Encode(statsOf(server))
 	})
-	go func() {
-		<-ctx.Done()
-		_ = srv.Close()
-	}()
-	if err := srv.Serve(l); err != http.ErrServerClosed {
-		return err
+	return srv.Serve(l)
+}
+
+// stats are what /_fake/stats says.
+type stats struct {
+	Calls       int `json:"calls"`
+	Throttled   int `json:"throttled"`
+	MaxInFlight int `json:"maxInFlight"`
+	// Busiest is the most calls of one action in one region of one account: what a rate limit makes slow.
+	Busiest int `json:"busiest"`
+	// Operations are the calls of each operation, in all.
+	Operations map[string]int `json:"operations"`
+}
+
+func statsOf(server *awsfake.Server) stats {
+	s := stats{Operations: map[string]int{}}
+	s.Calls, s.Throttled, s.MaxInFlight = server.Stats()
+	limited := map[[4]string]int{}
+	for _, c := range server.Calls() {
+		s.Operations[c.Service+":"+c.Operation]++
+		key := [4]string{c.Account, c.Region, c.Service, c.Operation}
+		limited[key]++
+		s.Busiest = max(s.Busiest, limited[key])
 	}
-	return nil
+	return s
 }
 
 func world(file string, regions, jobs, models int) (*awsfake.World, error) {

@@ -67,7 +67,7 @@ func terminal(w io.Writer) report.Options {
 		return report.Options{}
 	}
 	o := report.Options{Color: os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
-	if width, _, err := term.GetSize(int(f.Fd())); err == nil { //nolint:gosec // a descriptor fits
+	if width, _, err := term.GetSize(int(f.Fd())); err == nil {
 		o.Width = min(width, 120)
 	}
 	return o

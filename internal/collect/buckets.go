@@ -28,11 +28,13 @@ func (a *account) bucketUses() map[string]*region {
 			}
 			b, ok := a.inv.Buckets[name]
 			if !ok {
-				b = &posture.Bucket{Name: name, Uses: map[string]bool{}, Found: found}
+				b = &posture.Bucket{Name: name, Uses: map[string]posture.Source{}}
 				a.inv.Buckets[name] = b
 				homes[name] = g
 			}
-			b.Uses[purpose] = true
+			if _, known := b.Uses[purpose]; !known {
+				b.Uses[purpose] = found
+			}
 			if job != "" && (len(b.Jobs) == 0 || b.Jobs[len(b.Jobs)-1] != job) {
 				b.Jobs = append(b.Jobs, job)
 			}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
-	"time"
 
 	"example.com/cloister/internal/posture"
 )
@@ -18,8 +17,7 @@ const cacheSchema = 1
 // cache keeps the records of the jobs of one region that have ended: they never change again. It holds the names and ARNs of
 // the record, in files with mode 0600. A damaged or older file is as good as none.
 type cache struct {
-	path  string // "" keeps nothing
-	until time.Time
+	path string // "" keeps nothing
 
 	mu   sync.Mutex // guards jobs
 	old  map[string]cachedJob

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -158,7 +159,7 @@ func requestID(out any) string {
 	if !v.IsValid() {
 		return ""
 	}
-	metadata, ok := v.Interface().(middleware.Metadata)
+	metadata, ok := reflect.TypeAssert[middleware.Metadata](v)
 	if !ok {
 		return ""
 	}
@@ -231,24 +232,8 @@ func malformed(source posture.Source, err error) *posture.Unread {
 
 // absent turns the answers that mean "not configured" into a known value.
 func absent[T any](d posture.Datum[T], value T, codes ...string) posture.Datum[T] {
-	if why := d.Why(); why != nil {
-		for _, code := range codes {
-			if why.Code == code {
-				return posture.Known(value, why.Source)
-			}
-		}
-	}
-	return d
-}
-
-// gone turns the answer that the thing itself does not exist into that.
-func gone[T any](d posture.Datum[T], what string, codes ...string) posture.Datum[T] {
-	if why := d.Why(); why != nil {
-		for _, code := range codes {
-			if why.Code == code {
-				return posture.Gone[T](why.Source, what)
-			}
-		}
+	if why := d.Why(); why != nil && slices.Contains(codes, why.Code) {
+		return posture.Known(value, why.Source)
 	}
 	return d
 }

@@ -178,10 +178,10 @@ func (c *collector) target(ctx context.Context, t Target, only bool) (*posture.A
 	}
 	a, why := c.open(ctx, t, inv)
 	if why != nil {
+		inv.Status, inv.Error = "error", why
 		if only {
 			return nil, fmt.Errorf("%s: %s: %s", why.Operation, why.Code, why.Message)
 		}
-		inv.Status, inv.Error = "error", why
 		return inv, nil
 	}
 	c.mu.Lock()

@@ -17,9 +17,9 @@ const (
 	startRate  = 10.0 // requests a second before anything is known
 	startBurst = 5
 	floor      = 0.5
-	cut        = 0.4                    // of the rate, when the service says that it is too much
-	safe       = 0.9                    // of the rate that was measured between two refusals
-	sample     = 6                      // successes between two refusals that make a measurement
+	cut        = 0.4   // of the rate, when the service says that it is too much
+	safe       = 0.9   // of the rate that was measured between two refusals
+	sample     = 6     // successes between two refusals that make a measurement
 	grow       = 0.012 // of the rate, each second without refusal, once there was one
 )
 

@@ -45,14 +45,18 @@ func Assemble(inventory *Inventory, results []Result, rules []*Rule, tool Tool, 
 // AccountRule is the id under which an account whose credentials could not be had is an ERROR. It has no logic.
 const AccountRule = "MC-ACC-000"
 
+func accountRule() Metadata {
+	return Metadata{ //nolint:gosec // PassWhen is no password
+		ID: AccountRule, Version: 1, Title: "Account is readable", Severity: Low, Obligation: "generally tolerable", Pillar: "security",
+		Resource: "AWS::Organizations::Account", Needs: "api", Rationale: "An account whose role cannot be assumed is not audited at all.",
+		PassWhen: "Never: an account that is readable has results of its own.", FailWhen: "Never: what is not read is an ERROR.",
+		Fix: FixInfo{Class: "M"}, Reviewed: "2026-11-25",
+	}
+}
+
 func withAccountError(rules []RuleReport, results []Result, a *Account, now time.Time) ([]RuleReport, []Result) {
 	if !slices.ContainsFunc(rules, func(r RuleReport) bool { return r.ID == AccountRule }) {
-		rules = append(rules, RuleReport{Metadata: Metadata{
-			ID: AccountRule, Version: 1, Title: "The account could be read", Severity: Low, Obligation: "generally tolerable", Pillar: "security",
-			Resource: "AWS::Organizations::Account", Needs: "api", Rationale: "An account whose role cannot be assumed is not audited at all.",
-			PassWhen: "The account's credentials were given.", FailWhen: "Never: what is not read is an ERROR.",
-			Fix: FixInfo{Class: "M"}, Reviewed: "2026-11-25",
-		}})
+		rules = append(rules, RuleReport{Metadata: accountRule()})
 	}
 	arn := "arn:" + cmp.Or(a.Partition, "aws") + ":iam::" + a.ID + ":root"
 	return rules, append(results, Result{

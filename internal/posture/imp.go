@@ -38,7 +38,7 @@ func importSource(t *Trial, s Subject, j *ImportJob) Outcome {
 	}
 	return All(t,
 		func() Outcome {
-			if Need(t, b.Owner) == "" {
+			if !trusted(t, s, Need(t, b.Owner)) {
 				return Failed("import job %s read from bucket %s, which belongs to a stranger", j.Name, name)
 			}
 			return Passed("")

@@ -337,8 +337,9 @@ type DataSelector struct {
 // Bucket is a bucket that something names.
 type Bucket struct {
 	Name string
-	// Uses say what it is for: "training", "validation", "output", "import", "invocation-logs".
-	Uses map[string]bool
+	// Uses say what it is for, with the first call that said so: "training", "validation", "output", "import",
+	// "invocation-logs".
+	Uses map[string]Source
 	// Exists is false when nobody has the bucket. Region is where it lies.
 	Exists Datum[bool]
 	// Region is where the bucket lies; "" if it is not known.
@@ -351,9 +352,8 @@ type Bucket struct {
 	Encryption   Datum[*Encryption]
 	Versioning   Datum[string] // "Enabled", "Suspended" or ""
 	LogsTo       Datum[string] // target bucket of server access logs; "" for none
-	// Jobs are the names of the jobs that name it; Found the first call that did.
-	Jobs  []string
-	Found Source
+	// Jobs are the names of the jobs that name it.
+	Jobs []string
 }
 
 // PublicAccess are the four flags of S3 Block Public Access.

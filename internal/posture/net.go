@@ -180,7 +180,7 @@ func groupNotDefault(t *Trial, s Subject, d Datum[*SecurityGroup]) Outcome {
 }
 
 // routes is the route table that governs a subnet: its own, or else the VPC's main one.
-func routes(t *Trial, u subnetUse) (*Subnet, *VPC, *RouteTable) {
+func routes(t *Trial, u subnetUse) (*VPC, *RouteTable) {
 	subnet := Need(t, u.subnet)
 	if subnet == nil {
 		panic(stopped{Skipped("subnet %s does not exist: see MC-JOB-003", u.id)})
@@ -192,7 +192,7 @@ func routes(t *Trial, u subnetUse) (*Subnet, *VPC, *RouteTable) {
 	var main *RouteTable
 	for _, table := range NeedAll(t, vpc.RouteTables) {
 		if slices.Contains(table.Subnets, u.id) {
-			return subnet, vpc, table
+			return vpc, table
 		}
 		if table.Main {
 			main = table
@@ -202,7 +202,7 @@ func routes(t *Trial, u subnetUse) (*Subnet, *VPC, *RouteTable) {
 		why := &Unread{Source: vpc.RouteTables.source(), Code: CodeMalformed, Message: "no route table governs subnet " + u.id}
 		panic(stopped{Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}})
 	}
-	return subnet, vpc, main
+	return vpc, main
 }
 
 func (l List[T]) source() Source {
@@ -236,7 +236,7 @@ func toInternet(route Route) bool {
 }
 
 func subnetNoInternet(t *Trial, _ Subject, u subnetUse) Outcome {
-	_, _, table := routes(t, u)
+	_, table := routes(t, u)
 	for _, route := range table.Routes {
 		if toInternet(route) {
 			return Failed("subnet %s has a way to the internet: %s sends %s to %s", u.id, table.ID, route.Destination, route.Target).With("routes", table.Routes)
@@ -246,7 +246,7 @@ func subnetNoInternet(t *Trial, _ Subject, u subnetUse) Outcome {
 }
 
 func subnetReachesS3(t *Trial, _ Subject, u subnetUse) Outcome {
-	_, vpc, table := routes(t, u)
+	vpc, table := routes(t, u)
 	var seen []string
 	for _, e := range vpc.Endpoints.Items {
 		if e.State != "available" {

@@ -39,11 +39,6 @@ type Unread struct {
 	Message string `json:"message,omitempty"`
 }
 
-// Error makes an Unread usable as an error.
-func (u *Unread) Error() string {
-	return u.Operation + " in " + u.Region + ": " + u.Code + ": " + u.Message
-}
-
 // Codes of Unread that are not AWS's.
 const (
 	CodeNotCollected = "NotCollected" // the rule reads what it did not declare

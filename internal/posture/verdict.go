@@ -1,6 +1,9 @@
 package posture
 
-import "fmt"
+import (
+	"fmt"
+	"maps"
+)
 
 // Status is a rule's verdict on one resource.
 type Status string
@@ -73,9 +76,9 @@ func Skipped(format string, args ...any) Outcome {
 
 // With adds a fact, a JSON value, to the outcome.
 func (o Outcome) With(name string, value any) Outcome {
-	facts := map[string]any{}
-	for k, v := range o.Facts {
-		facts[k] = v
+	facts := maps.Clone(o.Facts)
+	if facts == nil {
+		facts = map[string]any{}
 	}
 	facts[name] = value
 	o.Facts = facts
