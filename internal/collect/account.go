@@ -49,13 +49,16 @@ func (c *collector) open(ctx context.Context, t Target, inv *posture.Account) (*
 		roles = append(slices.Clone(roles), t.RoleARN)
 		externalID = t.ExternalID
 	}
+	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
+		return nil, &posture.Unread{Source: source, Code: codeCredentials, Message: plain(explain(ctx, err, profileOf(c, t)).Error(), 400)}
+	}
 	a.cfg = c.assume(cfg, roles, externalID)
 	if len(roles) > 0 {
 		source.Operation = "sts:AssumeRole"
 		source.Resource = roles[len(roles)-1]
 	}
 	if _, err := a.cfg.Credentials.Retrieve(ctx); err != nil {
-		why := unread(source, explain(err, profileOf(c, t)))
+		why := unread(source, err)
 		if why.Code == codeNetwork {
 			why.Code = codeCredentials
 		}
@@ -65,7 +68,7 @@ func (c *collector) open(ctx context.Context, t Target, inv *posture.Account) (*
 	self, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		source.Operation, source.Resource = "sts:GetCallerIdentity", ""
-		return nil, unread(source, explain(err, profileOf(c, t)))
+		return nil, unread(source, err)
 	}
 	caller, err := arn.Parse(aws.ToString(self.Arn))
 	if err != nil || !accountID.MatchString(caller.AccountID) {

@@ -132,7 +132,7 @@ func (c *collector) organization(ctx context.Context) ([]Target, error) {
 	})
 	self, err := sts.NewFromConfig(cfg, c.stsOptions).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return nil, fmt.Errorf("sts:GetCallerIdentity: %w", explain(err, c.Session.Profile))
+		return nil, fmt.Errorf("sts:GetCallerIdentity: %w", explain(ctx, err, c.Session.Profile))
 	}
 	caller, err := arn.Parse(aws.ToString(self.Arn))
 	if err != nil {

@@ -1,9 +1,11 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -54,6 +56,9 @@ func (c *collector) load(ctx context.Context, profile string) (aws.Config, error
 	}
 	if s.Credentials != nil {
 		load = append(load, config.WithCredentialsProvider(s.Credentials))
+	}
+	if s.MFAToken != nil { // for profiles with an mfa_serial
+		load = append(load, config.WithAssumeRoleCredentialOptions(func(o *stscreds.AssumeRoleOptions) { o.TokenProvider = s.MFAToken }))
 	}
 	// The auditor retries by itself, at the pace of all its calls.
 	load = append(load, config.WithRetryer(func() aws.Retryer { return aws.NopRetryer{} }))
@@ -113,14 +118,37 @@ func (c *collector) endpoint(service string) string {
 	return c.Session.Endpoints[""]
 }
 
-// explain turns the SDK's errors about credentials into what to do.
-func explain(err error, profile string) error {
-	if _, ok := errors.AsType[*ssocreds.InvalidTokenError](err); ok {
-		login := "aws sso login"
-		if profile != "" {
-			login += " --profile " + profile
-		}
-		return fmt.Errorf("the session of IAM Identity Center has expired: run '%s'", login)
+// explain turns the SDK's errors about credentials into what to do. The SDK has a type only for some of those of an expired
+// session of IAM Identity Center, so the profile is asked whether it uses one.
+func explain(ctx context.Context, err error, profile string) error {
+	_, expired := errors.AsType[*ssocreds.InvalidTokenError](err)
+	if !expired && !usesIdentityCenter(ctx, profile) {
+		return fmt.Errorf("%w; name a --profile, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY", err)
 	}
-	return err
+	login := "aws sso login"
+	if profile != "" {
+		login += " --profile " + profile
+	}
+	return fmt.Errorf("the session of IAM Identity Center has expired or was never begun: run '%s' (%w)", login, err)
+}
+
+// usesIdentityCenter says whether a profile, or one that it takes credentials from, signs in through IAM Identity Center.
+func usesIdentityCenter(ctx context.Context, profile string) bool {
+	shared, err := config.LoadSharedConfigProfile(ctx, cmp.Or(profile, os.Getenv("AWS_PROFILE"), "default"), func(o *config.LoadSharedConfigOptions) {
+		if file := os.Getenv("AWS_CONFIG_FILE"); file != "" {
+			o.ConfigFiles = []string{file}
+		}
+		if file := os.Getenv("AWS_SHARED_CREDENTIALS_FILE"); file != "" {
+			o.CredentialsFiles = []string{file}
+		}
+	})
+	if err != nil {
+		return false
+	}
+	for c := &shared; c != nil; c = c.Source {
+		if c.SSOSession != nil || c.SSOSessionName != "" || c.SSOStartURL != "" {
+			return true
+		}
+	}
+	return false
 }
