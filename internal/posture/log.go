@@ -154,7 +154,7 @@ func trails(t *Trial, _ Subject, r *Region) Outcome {
 		})
 	}
 	parts = append(parts, func() Outcome {
-		NeedAll(t, r.Trails)
+		NeedServed(t, r.Trails, "cloudtrail:DescribeTrails")
 		return Failed("no trail records all management events of %s", r.Name)
 	})
 	return Any(t, parts...)
@@ -184,7 +184,7 @@ func dataEvents(t *Trial, s Subject, b *Bucket) Outcome {
 		})
 	}
 	parts = append(parts, func() Outcome {
-		NeedAll(t, r.Trails)
+		NeedServed(t, r.Trails, "cloudtrail:DescribeTrails")
 		return Failed("no trail records reads and writes of the objects of bucket %s", b.Name)
 	})
 	return Any(t, parts...)

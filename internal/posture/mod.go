@@ -34,7 +34,7 @@ func modelLineage(t *Trial, s Subject, m *Model) Outcome {
 	}
 	job := r.job(d.Job)
 	if job == nil {
-		NeedAll(t, r.Jobs)
+		NeedServed(t, r.Jobs, "bedrock:ListModelCustomizationJobs")
 		return Failed("model %s comes from job %s, which this account does not have here", m.Name, d.Job).With("jobArn", d.Job)
 	}
 	return All(t, verdicts(t, jobSubject(r, job), "MC-JOB-001", "MC-JOB-004")...).With("jobArn", d.Job)
@@ -65,7 +65,7 @@ func copyLineage(t *Trial, r *Region, m *Model) Outcome {
 		out.Message = "copied from " + source.Name + ": " + out.Message
 		return out.With("sourceModelArn", c.Source)
 	}
-	NeedAll(t, r.Copies)
+	NeedServed(t, r.Copies, "bedrock:ListModelCopyJobs")
 	return Failed("model %s names no customization job, and no copy job made it: nobody can tell what it was trained on", m.Name).With("jobArn", nil)
 }
 

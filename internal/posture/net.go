@@ -190,7 +190,7 @@ func routes(t *Trial, u subnetUse) (*VPC, *RouteTable) {
 		vpc = &VPC{ID: subnet.VPC} // nobody collected it: NeedAll says so
 	}
 	var main *RouteTable
-	for _, table := range NeedAll(t, vpc.RouteTables) {
+	for _, table := range NeedServed(t, vpc.RouteTables, "ec2:DescribeRouteTables") {
 		if slices.Contains(table.Subnets, u.id) {
 			return vpc, table
 		}
@@ -260,7 +260,7 @@ func subnetReachesS3(t *Trial, _ Subject, u subnetUse) Outcome {
 			return Passed("subnet %s reaches Amazon S3 through %s", u.id, e.ID).With("endpoint", e.ID)
 		}
 	}
-	NeedAll(t, vpc.Endpoints)
+	NeedServed(t, vpc.Endpoints, "ec2:DescribeVpcEndpoints")
 	return Failed("subnet %s has no S3 endpoint: no gateway endpoint on %s, no interface endpoint with private DNS", u.id, table.ID).With("endpoints", seen)
 }
 
@@ -334,7 +334,7 @@ func vpcFlowLogs(t *Trial, _ Subject, u vpcUse) Outcome {
 		}
 		return Passed("flow logs of %s record all traffic", u.vpc.ID)
 	}
-	NeedAll(t, u.vpc.FlowLogs)
+	NeedServed(t, u.vpc.FlowLogs, "ec2:DescribeFlowLogs")
 	return Failed("no active flow log records all traffic of %s, nor of %s", u.vpc.ID, strings.Join(lacking, ", "))
 }
 

@@ -82,7 +82,7 @@ func bucketNotPublic(t *Trial, s Subject, b *Bucket) Outcome {
 				}
 				return Passed("the policy of bucket %s is not public", b.Name).With("policyStatus.isPublic", false)
 			}, func() Outcome {
-				return blocked(t, s, b, "RestrictPublicBuckets", func(p *PublicAccess) bool { return p.RestrictBuckets })
+				return overruled(b.PolicyPublic, blocked(t, s, b, "RestrictPublicBuckets", func(p *PublicAccess) bool { return p.RestrictBuckets }))
 			})
 		},
 		func() Outcome {
@@ -92,10 +92,19 @@ func bucketNotPublic(t *Trial, s Subject, b *Bucket) Outcome {
 				}
 				return Passed("the ACL of bucket %s grants to nobody else", b.Name)
 			}, func() Outcome {
-				return blocked(t, s, b, "IgnorePublicAcls", func(p *PublicAccess) bool { return p.IgnoreACLs })
+				return overruled(b.ACLPublic, blocked(t, s, b, "IgnorePublicAcls", func(p *PublicAccess) bool { return p.IgnoreACLs }))
 			})
 		},
 	)
+}
+
+// overruled is what Block Public Access says of access that exposed tells. Where the endpoint does not serve that, nothing
+// is known to be public, and nothing fails for not being overruled.
+func overruled[T any](exposed Datum[T], block Outcome) Outcome {
+	if exposed.state == unserved && block.Status == Fail {
+		return Skipped("this endpoint does not serve %s", exposed.source.Operation)
+	}
+	return block
 }
 
 func bucketBlocksPublic(t *Trial, s Subject, b *Bucket) Outcome {

@@ -65,6 +65,15 @@ func NeedAll[T any](t *Trial, l List[T]) []T {
 	return l.Items
 }
 
+// NeedServed is NeedAll for listings whose emptiness would decide: one that the endpoint does not serve ends the rule as
+// NOT_APPLICABLE. operation is what it does not serve.
+func NeedServed[T any](t *Trial, l List[T], operation string) []T {
+	if l.NotServed {
+		panic(stopped{Skipped("this endpoint does not serve %s", operation)})
+	}
+	return NeedAll(t, l)
+}
+
 func unreadMessage(u *Unread) string {
 	where := ""
 	if u.Region != "" {
