@@ -156,7 +156,7 @@ func baseNote(job *posture.JobReport) string {
 	if job.Base == "" {
 		return ""
 	}
-	return "from " + Visible(tail(job.Base))
+	return "from " + Visible(job.Base[strings.LastIndexByte(job.Base, '/')+1:])
 }
 
 // buckets lists the buckets of a job, each once.

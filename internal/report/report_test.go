@@ -8,6 +8,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -285,7 +286,9 @@ func TestTextAndMarkdownCounts(t *testing.T) {
 		}
 	}
 	for width := 80; width <= 200; width += 120 {
-		if n := strings.Count(string(write(t, report.Text, sample(), report.Options{Width: width})), " --finding "); n != fails {
+		_, section, _ := strings.Cut(string(write(t, report.Text, sample(), report.Options{Width: width})), "\nFAIL: ")
+		section, _, _ = strings.Cut(section, "\nERROR: ")
+		if n := len(regexp.MustCompile(`mc-[0-9a-f]{16}`).FindAllString(section, -1)); n != fails {
 			t.Errorf("text has %d failures, want %d", n, fails)
 		}
 	}

@@ -135,9 +135,9 @@ func resourceName(one *posture.Result) string {
 	return one.Resource
 }
 
-// explain is the command that shows how a result came about and how to mend it.
+// explain is the command that shows how a result came about and how to mend it, given the saved report.
 func explain(one *posture.Result) string {
-	return "cloister audit explain " + shellWord(one.Rule) + " --finding " + shellWord(one.ID)
+	return "cloister audit explain " + shellWord(one.Rule) + " --finding " + shellWord(one.ID) + " --from report.json"
 }
 
 // shellWord is s as one word of a shell: as it is if nothing in it means anything there. It stops a forged report from

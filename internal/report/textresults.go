@@ -32,15 +32,13 @@ func textRule(t *terminal, rule *posture.RuleReport, fails []*posture.Result) {
 	}
 	t.line(2, severityStyle(fails[0].Severity), head+" ("+thousands(len(fails))+")")
 	if rule != nil {
-		if fix := fixLine(rule.Fix); fix != "" {
-			t.line(4, dim, "To mend it: "+fix)
-		}
+		t.line(4, dim, "fix: "+fixLine(rule.Fix))
+		t.line(4, dim, "how and why: cloister audit explain "+Visible(fails[0].Rule))
 	}
 	for _, one := range fails {
 		t.line(4, bold, Visible(resourceName(one))+"  "+Visible(one.ID)+changeNote(one))
 		t.line(6, dim, place(one))
 		t.line(6, plain, Visible(one.Message))
-		t.line(6, cyan, explain(one))
 	}
 }
 
@@ -78,12 +76,6 @@ func fixLine(fix posture.FixInfo) string {
 		"D":  "a destructive change",
 		"M":  "by hand",
 	}[fix.Class]
-	if words == "" {
-		return ""
-	}
-	if len(fix.Hazards) > 0 {
-		words += "; beware: " + strings.Join(visibleAll(fix.Hazards), "; ")
-	}
 	return words
 }
 
