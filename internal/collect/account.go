@@ -44,18 +44,13 @@ func (c *collector) open(ctx context.Context, t Target, inv *posture.Account) (*
 		a.addRegions(t.Regions)
 		return a, nil
 	}
-	roles, externalID := c.Session.Roles, c.Session.ExternalID
-	if t.RoleARN != "" {
-		roles = append(slices.Clone(roles), t.RoleARN)
-		externalID = t.ExternalID
-	}
+	hops := c.hops(t)
 	if _, err := cfg.Credentials.Retrieve(ctx); err != nil {
 		return nil, &posture.Unread{Source: source, Code: codeCredentials, Message: plain(explain(ctx, err, profileOf(c, t)).Error(), 400)}
 	}
-	a.cfg = c.assume(cfg, roles, externalID)
-	if len(roles) > 0 {
-		source.Operation = "sts:AssumeRole"
-		source.Resource = roles[len(roles)-1]
+	a.cfg = c.assume(cfg, hops)
+	if len(hops) > 0 {
+		source.Operation, source.Resource = "sts:AssumeRole", hops[len(hops)-1].role
 	}
 	if _, err := a.cfg.Credentials.Retrieve(ctx); err != nil {
 		why := unread(source, err)
@@ -64,7 +59,7 @@ func (c *collector) open(ctx context.Context, t Target, inv *posture.Account) (*
 		}
 		return nil, why
 	}
-	client := sts.NewFromConfig(a.cfg, c.stsOptions, func(o *sts.Options) { o.Retryer = c.plainRetryer() })
+	client := sts.NewFromConfig(a.cfg, c.stsOptions)
 	self, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		source.Operation, source.Resource = "sts:GetCallerIdentity", ""

@@ -123,7 +123,7 @@ func (c *collector) organization(ctx context.Context) ([]Target, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg = c.assume(cfg, c.Session.Roles, c.Session.ExternalID)
+	cfg = c.assume(cfg, c.hops(Target{}))
 	client := organizations.NewFromConfig(cfg, func(o *organizations.Options) {
 		if u := c.endpoint("organizations"); u != "" {
 			o.BaseEndpoint = &u

@@ -21,7 +21,8 @@ import (
 type Session struct {
 	Profile string
 	Region  string // where to begin; "" is the profile's, else the partition's first
-	// Roles are assumed in this order. ExternalID, MFASerial and SourceIdentity go with the last, MFASerial with the first.
+	// Roles are assumed in this order, before a target's own. ExternalID goes with the last of them, SourceIdentity with that
+	// and with a target's, MFASerial with the first.
 	Roles          []string
 	ExternalID     string
 	MFASerial      string
@@ -78,18 +79,35 @@ func (c *collector) load(ctx context.Context, profile string) (aws.Config, error
 	return cfg, nil
 }
 
-// assume chains the session's roles onto cfg.
-func (c *collector) assume(cfg aws.Config, roles []string, externalID string) aws.Config {
-	for i, role := range roles {
-		client := sts.NewFromConfig(cfg, c.stsOptions)
-		last := i == len(roles)-1
-		provider := stscreds.NewAssumeRoleProvider(client, role, func(o *stscreds.AssumeRoleOptions) {
+// hop is one role to assume.
+type hop struct{ role, externalID, sourceIdentity string }
+
+// hops are the session's roles, then the target's own.
+func (c *collector) hops(t Target) []hop {
+	var hops []hop
+	for i, role := range c.Session.Roles {
+		h := hop{role: role}
+		if i == len(c.Session.Roles)-1 {
+			h.externalID, h.sourceIdentity = c.Session.ExternalID, c.Session.SourceIdentity
+		}
+		hops = append(hops, h)
+	}
+	if t.RoleARN != "" {
+		hops = append(hops, hop{t.RoleARN, t.ExternalID, c.Session.SourceIdentity})
+	}
+	return hops
+}
+
+// assume chains roles onto cfg.
+func (c *collector) assume(cfg aws.Config, hops []hop) aws.Config {
+	for i, h := range hops {
+		provider := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg, c.stsOptions), h.role, func(o *stscreds.AssumeRoleOptions) {
 			o.RoleSessionName = "cloister-audit"
-			if last && externalID != "" {
-				o.ExternalID = &externalID
+			if h.externalID != "" {
+				o.ExternalID = &h.externalID
 			}
-			if last && c.Session.SourceIdentity != "" {
-				o.SourceIdentity = &c.Session.SourceIdentity
+			if h.sourceIdentity != "" {
+				o.SourceIdentity = &h.sourceIdentity
 			}
 			if i == 0 && c.Session.MFASerial != "" {
 				o.SerialNumber, o.TokenProvider = &c.Session.MFASerial, c.Session.MFAToken
@@ -107,7 +125,7 @@ func (c *collector) stsOptions(o *sts.Options) {
 	if u := c.endpoint("sts"); u != "" {
 		o.BaseEndpoint = &u
 	}
-	o.Retryer = aws.NopRetryer{}
+	o.Retryer = c.plainRetryer()
 }
 
 // endpoint is the base URL of --endpoint for a service, or "".
