@@ -33,7 +33,7 @@ func ProofJobs(inventory *Inventory, results []Result, rules []*Rule) []*Job {
 		if region == nil {
 			continue
 		}
-		old := region.job(r.Resource)
+		old := region.jobOf(r.Resource)
 		add(old)
 		if old == nil {
 			continue
@@ -73,12 +73,12 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 		if region == nil {
 			continue
 		}
-		old := region.job(r.Resource)
+		old := region.jobOf(r.Resource)
 		if old == nil {
 			continue
 		}
 		successor := region.successor(old)
-		if successor == nil || !passes[r.Rule+" "+successor.ARN] {
+		if successor == nil || !passes[r.Rule+" "+counterpart(r.Type, successor)] {
 			continue
 		}
 		r.Status, r.SupersededBy = Superseded, successor.ARN
@@ -97,6 +97,27 @@ func (i *Inventory) region(account, region string) *Region {
 		}
 	}
 	return nil
+}
+
+// jobOf is the job that an ARN names, or that made the model that it names; nil if there is none here.
+func (r *Region) jobOf(arn string) *Job {
+	if m := r.model(arn); m != nil {
+		d, ok := m.Detail.Read()
+		if !ok {
+			return nil
+		}
+		return r.job(d.Job)
+	}
+	return r.job(arn)
+}
+
+// counterpart is what of a successor is judged in place of a job, or of a job's model.
+func counterpart(kind string, successor *Job) string {
+	if kind != TypeModel {
+		return successor.ARN
+	}
+	d, _ := successor.Detail.Read() // it was read: it is a successor
+	return d.Model
 }
 
 // successor is the job that provably replaces old, or nil.

@@ -32,6 +32,32 @@ func succession(more ...awsfake.Patch) []awsfake.Patch {
 	}, more...)
 }
 
+// TestModelSuccession: the model of a superseded job is superseded where its successor's model passes and nothing serves it.
+func TestModelSuccession(t *testing.T) {
+	t.Parallel()
+	const oldModel = "arn:aws:bedrock:us-east-1:111122223333:custom-model/amazon.nova-micro-v1:0:128k/0ld0ld0ld0ld"
+	model := awsfake.Patch{Path: "~/models/-", Set: map[string]any{
+		"modelArn": oldModel, "modelName": "support-2026-10", "jobArn": oldJob, "creationTime": "2026-11-01T10:02:06.657Z", "modelStatus": "Active",
+		"baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-micro-v1:0:128k",
+	}}
+	served := awsfake.Patch{Path: "~/deployments/0/modelArn", Set: oldModel}
+	weak := awsfake.Patch{Path: "~/models/0/modelKmsKeyArn", Delete: true}
+	for _, c := range []struct {
+		name    string
+		patches []awsfake.Patch
+		want    posture.Status
+	}{
+		{"proved", []awsfake.Patch{model}, posture.Superseded},
+		{"still served", []awsfake.Patch{model, served}, posture.Fail},
+		{"the successor's model fails as well", []awsfake.Patch{model, weak}, posture.Fail},
+	} {
+		results := prove(t, options(awsfake.New(world(t, "", succession(c.patches...)...), awsfake.Options{Now: now}), rules(t)), rules(t))
+		if got := statusOf(results, "MC-MOD-001", oldModel); got != c.want {
+			t.Errorf("%s: MC-MOD-001 is %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 // TestSuccession wants each part of the proof: without any one of them the FAIL stays.
 func TestSuccession(t *testing.T) {
 	t.Parallel()
