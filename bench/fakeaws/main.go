@@ -27,16 +27,19 @@ func main() {
 func run() error {
 	listen := flag.String("listen", "127.0.0.1:0", "address to serve on")
 	file := flag.String("world", "", "world file (default: the all-compliant one)")
-	regions := flag.Int("regions", 0, "generate a world with this many regions instead")
-	jobs := flag.Int("jobs", 200, "jobs of the generated world, in all")
-	models := flag.Int("models", 0, "custom models of the generated world, in all")
+	var g awsfake.GenerateOptions
+	flag.IntVar(&g.Regions, "regions", 0, "generate a world with this many regions instead")
+	flag.IntVar(&g.Jobs, "jobs", 200, "jobs of the generated world, in all")
+	flag.IntVar(&g.Models, "models", 0, "custom models of the generated world, in all (default: one for each completed job)")
+	flag.IntVar(&g.Homes, "homes", 0, "regions of the generated world with jobs (default: all)")
+	flag.IntVar(&g.Sharing, "sharing", 1, "how many times as many jobs as usual share a VPC, key and bucket")
 	var o awsfake.Options
 	flag.DurationVar(&o.Latency, "latency", 0, "time that each answer takes")
 	flag.Float64Var(&o.Rate, "rate", 0, "requests a second of each account, region, service and operation; 0 for no limit")
 	flag.IntVar(&o.Burst, "burst", 10, "burst of -rate")
 	flag.Parse()
 	o.Now = time.Now //nolint:forbidigo // the clock of the whole program
-	w, err := world(*file, *regions, *jobs, *models)
+	w, err := world(*file, g)
 	if err != nil {
 		return err
 	}
@@ -83,9 +86,9 @@ func statsOf(server *awsfake.Server) stats {
 	return s
 }
 
-func world(file string, regions, jobs, models int) (*awsfake.World, error) {
-	if regions > 0 {
-		return awsfake.Generate(awsfake.GenerateOptions{Regions: regions, Jobs: jobs, Models: models}), nil
+func world(file string, g awsfake.GenerateOptions) (*awsfake.World, error) {
+	if g.Regions > 0 {
+		return awsfake.Generate(g), nil
 	}
 	text := awsfake.Good()
 	if file != "" {

@@ -3,8 +3,8 @@
 //
 //	judge -command 'go test ...' -at-least '([0-9.]+) x_sio=1.2' ...
 //
-// Each -at-least is a regular expression, whose only group is the figure, and its bound; it must match at
-// least one line, and every line that it matches counts.
+// Each -at-least and each -at-most is a regular expression, whose only group is the figure, and its bound; it must
+// match at least one line, and every line that it matches counts.
 package main
 
 import (
@@ -27,16 +27,17 @@ import (
 func main() {
 	j := &judge{}
 	flag.StringVar(&j.command, "command", "", "the benchmark, a command line of sh")
-	flag.Var(&j.bounds, "at-least", "REGEXP=BOUND, may be given several times")
+	flag.Var(&j.least, "at-least", "REGEXP=BOUND, may be given several times")
+	flag.Var(&j.most, "at-most", "the same for bounds from above")
 	harness.Main(j.run)
 }
 
 type judge struct {
-	command string
-	bounds  bounds
+	command     string
+	least, most bounds
 }
 
-// bound is a figure that may not be below a value.
+// bound is a value that a figure may not be below, or not above.
 type bound struct {
 	pattern *regexp.Regexp
 	value   float64
@@ -73,8 +74,8 @@ func (b *bounds) Set(text string) error {
 const grace = 5 * time.Second
 
 func (j *judge) run(ctx context.Context, r *harness.Report) error {
-	if j.command == "" || len(j.bounds) == 0 {
-		return errors.New("-command and -at-least are needed")
+	if j.command == "" || len(j.least)+len(j.most) == 0 {
+		return errors.New("-command and -at-least or -at-most are needed")
 	}
 	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", j.command) //nolint:gosec // the Makefile's own
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
@@ -107,10 +108,15 @@ func pass(out io.Reader, r *harness.Report) ([]string, error) {
 }
 
 func (j *judge) judge(r *harness.Report, lines []string) error {
-	for _, b := range j.bounds {
+	return errors.Join(j.least.judge(lines, r.AtLeast), j.most.judge(lines, r.AtMost))
+}
+
+// judge holds every figure in lines against its bound.
+func (b bounds) judge(lines []string, hold func(name string, value, bound float64, unit string)) error {
+	for _, one := range b {
 		found := false
 		for _, line := range lines {
-			match := b.pattern.FindStringSubmatch(line)
+			match := one.pattern.FindStringSubmatch(line)
 			if match == nil {
 				continue
 			}
@@ -119,10 +125,10 @@ func (j *judge) judge(r *harness.Report, lines []string) error {
 				return fmt.Errorf("%q: %w", match[0], err)
 			}
 			found = true
-			r.AtLeast(strings.Join(strings.Fields(match[0]), " "), value, b.value, "x")
+			hold(strings.Join(strings.Fields(match[0]), " "), value, one.value, "x")
 		}
 		if !found {
-			return fmt.Errorf("no line matches %s", b.pattern)
+			return fmt.Errorf("no line matches %s", one.pattern)
 		}
 	}
 	return nil

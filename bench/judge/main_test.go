@@ -12,13 +12,14 @@ func TestJudge(t *testing.T) {
 	const print = `printf 'seal-1 5 ns 0.95 x_raw 1.5 x_sio\nseal-2 5 ns 0.79 x_raw 1.3 x_sio\n'`
 	for _, tt := range []struct {
 		name, command string
-		bounds        []string
+		bounds, most  []string
 		missed        int
 		fails         string
 	}{
 		{name: "all hold", command: print, bounds: []string{"([0-9.]+) x_raw=0.7", "([0-9.]+) x_sio=1.3"}},
 		{name: "every line counts", command: print, bounds: []string{"([0-9.]+) x_raw=0.8"}, missed: 1},
 		{name: "only lines that match", command: print, bounds: []string{"seal-1.* ([0-9.]+) x_raw=0.8"}},
+		{name: "from above", command: print, most: []string{"([0-9.]+) x_raw=0.9", "([0-9.]+) ns=5"}, missed: 1},
 		{name: "no figure", command: print, bounds: []string{"([0-9.]+) x_age=1"}, fails: "no line matches"},
 		{name: "the benchmark fails", command: "echo why >&2; exit 3", bounds: []string{"(.)=1"}, fails: "why"},
 		{name: "no command", bounds: []string{"(.)=1"}, fails: "-command"},
@@ -27,7 +28,12 @@ func TestJudge(t *testing.T) {
 			t.Parallel()
 			j := &judge{command: tt.command}
 			for _, b := range tt.bounds {
-				if err := j.bounds.Set(b); err != nil {
+				if err := j.least.Set(b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			for _, b := range tt.most {
+				if err := j.most.Set(b); err != nil {
 					t.Fatal(err)
 				}
 			}

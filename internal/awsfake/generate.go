@@ -19,9 +19,13 @@ type GenerateOptions struct {
 	Jobs int
 	// Models is how many custom models there are in all; 0 means one for every completed job.
 	Models int
+	// Homes is in how many of the regions there are jobs and models; 0 means all. The others have nothing.
+	Homes int
+	// Sharing is how many times as many jobs as usual share a VPC, group, key and bucket; 0 means 1.
+	Sharing int
 }
 
-// How many jobs share one of a kind: guesses at what a team of some size has.
+// How many jobs share one of a kind, unless Sharing says more: guesses at what a team of some size has.
 const (
 	jobsPerVPC    = 20 // with three subnets, a route table, an endpoint and a flow log
 	jobsPerGroup  = 5
@@ -56,13 +60,20 @@ func Generate(o GenerateOptions) *World {
 		o.Account = "111122223333"
 	}
 	names := regionNames()
-	o.Regions = max(1, min(o.Regions, len(names)))
+	o.Regions, o.Sharing = max(1, min(o.Regions, len(names))), max(1, o.Sharing)
+	if o.Homes < 1 || o.Homes > o.Regions {
+		o.Homes = o.Regions
+	}
 	g := &generated{o: o, buckets: tree{}}
 	regions, listed := tree{}, list{}
 	for i, name := range names[:o.Regions] {
 		listed = append(listed, name)
-		jobs := share(o.Jobs, o.Regions, i)
-		regions[name] = g.region(name, jobs, share(o.Models, o.Regions, i))
+		if i >= o.Homes {
+			regions[name] = tree{}
+			continue
+		}
+		jobs := share(o.Jobs, o.Homes, i)
+		regions[name] = g.region(name, jobs, share(o.Models, o.Homes, i))
 		g.first += jobs
 	}
 	block := publicAccessBlock()

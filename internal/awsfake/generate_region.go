@@ -19,13 +19,13 @@ func (g *generated) region(name string, jobs, models int) tree {
 		"modelName": "Nova Micro", "providerName": "Amazon", "customizationsSupported": list{"FINE_TUNING"},
 		"modelLifecycle": tree{"status": "ACTIVE"},
 	}}
-	for i := range (jobs + jobsPerVPC - 1) / jobsPerVPC {
+	for i := range g.of(jobs-1, jobsPerVPC) + 1 {
 		g.network(r, name, i)
 	}
-	for i := range (jobs + jobsPerGroup - 1) / jobsPerGroup {
+	for i := range g.of(jobs-1, jobsPerGroup) + 1 {
 		r["securityGroups"] = append(items(r, "securityGroups"), g.group(name, i))
 	}
-	for i := range (jobs + jobsPerKey - 1) / jobsPerKey {
+	for i := range g.of(jobs-1, jobsPerKey) + 1 {
 		r["keys"] = append(items(r, "keys"), g.key(name, i+1))
 	}
 	for i := range jobs {
@@ -40,6 +40,9 @@ func (g *generated) region(name string, jobs, models int) tree {
 	}
 	return r
 }
+
+// of is which one of a kind the n-th job uses, if usually so many jobs share one.
+func (g *generated) of(n, many int) int { return n / (many * g.o.Sharing) }
 
 func items(r tree, name string) list {
 	have, _ := r[name].(list)
@@ -71,17 +74,17 @@ func (g *generated) job(region string, n int) tree {
 		"creationTime": moment(n), "lastModifiedTime": moment(n + 2), "endTime": moment(n + 2),
 		"baseModelArn": "arn:aws:bedrock:" + region + "::foundation-model/" + baseModel, "customizationType": "FINE_TUNING",
 		"hyperParameters":    tree{"epochCount": "2", "batchSize": "1", "learningRate": "0.00001"},
-		"trainingDataConfig": tree{"s3Uri": "s3://" + g.bucket(region, "data", n/jobsPerBucket) + "/train.jsonl"},
-		"outputDataConfig":   tree{"s3Uri": "s3://" + g.bucket(region, "output", n/jobsPerBucket) + "/"},
+		"trainingDataConfig": tree{"s3Uri": "s3://" + g.bucket(region, "data", g.of(n, jobsPerBucket)) + "/train.jsonl"},
+		"outputDataConfig":   tree{"s3Uri": "s3://" + g.bucket(region, "output", g.of(n, jobsPerBucket)) + "/"},
 		"tags":               g.tags(n),
 	}
 	if !g.every(noKey, n) {
-		job["outputModelKmsKeyArn"] = g.keyARN(region, 1+n/jobsPerKey)
+		job["outputModelKmsKeyArn"] = g.keyARN(region, 1+g.of(n, jobsPerKey))
 	}
 	if !g.every(noVPC, n) {
-		v := n / jobsPerVPC
+		v := g.of(n, jobsPerVPC)
 		job["vpcConfig"] = tree{
-			"subnetIds": list{"subnet-" + hexID(17, region, v, 0), "subnet-" + hexID(17, region, v, 1)}, "securityGroupIds": list{"sg-" + hexID(17, "sg", region, n/jobsPerGroup)},
+			"subnetIds": list{"subnet-" + hexID(17, region, v, 0), "subnet-" + hexID(17, region, v, 1)}, "securityGroupIds": list{"sg-" + hexID(17, "sg", region, g.of(n, jobsPerGroup))},
 		}
 	}
 	if g.every(failed, n) {
@@ -99,7 +102,7 @@ func (g *generated) model(r tree, region string, n int) {
 		"customizationType": "FINE_TUNING", "creationTime": moment(n + 2), "modelStatus": "Active", "tags": g.tags(n),
 	}
 	if !g.every(noKey, n) {
-		model["modelKmsKeyArn"] = g.keyARN(region, 1+n/jobsPerKey)
+		model["modelKmsKeyArn"] = g.keyARN(region, 1+g.of(n, jobsPerKey))
 	}
 	r["models"] = append(items(r, "models"), model)
 	if n%2 == 0 {
