@@ -70,6 +70,9 @@ func (c *collector) load(ctx context.Context, profile string) (aws.Config, error
 	if c.HTTP != nil {
 		cfg.HTTPClient = c.HTTP
 	}
+	if cfg.HTTPClient == nil { // what the SDK leaves to each service's client
+		cfg.HTTPClient = awshttp.NewBuildableClient()
+	}
 	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
 		cfg.HTTPClient = b.Freeze() // connections are kept
 	}
