@@ -17,10 +17,13 @@ const (
 	startRate  = 10.0 // requests a second before anything is known
 	startBurst = 5
 	floor      = 0.5
-	cut        = 0.4   // of the rate, when the service says that it is too much
-	safe       = 0.9   // of the rate that was measured between two refusals
+	rise       = 2.0   // requests a second that each success adds, before any refusal
+	firstCut   = 0.15  // of the rate at the first refusal, which is far above the service's: its burst hid it
+	cut        = 0.6   // of the rate at a later refusal that came too soon to measure anything
+	safe       = 0.96  // of the rate that was measured between two refusals
 	sample     = 6     // successes between two refusals that make a measurement
-	grow       = 0.012 // of the rate, each second without refusal, once there was one
+	regain     = 0.03  // of the rate, each success after a refusal, until there is a measurement
+	grow       = 0.004 // of the rate, each second after one
 )
 
 // Pacer has a bucket for each key. It is safe for concurrent use.
@@ -38,6 +41,7 @@ type bucket struct {
 
 	mu        sync.Mutex // guards the rest
 	refused   bool       // whether the service ever said that it was too much
+	measured  bool       // whether the rate is a measured one
 	refusedAt time.Time
 	successes int // since then
 	grownAt   time.Time
@@ -81,12 +85,22 @@ func (p *Pacer) Wait(ctx context.Context, key string) (Ticket, error) {
 	case <-ctx.Done():
 		return Ticket{}, ctx.Err()
 	}
-	err := b.limiter.Wait(ctx)
-	<-b.turn
-	if err != nil {
-		return Ticket{}, err
+	defer func() { <-b.turn }()
+	for {
+		asked := time.Now() //nolint:forbidigo // the limiter counts by the same clock; synctest fakes both
+		if err := b.limiter.Wait(ctx); err != nil {
+			return Ticket{}, err
+		}
+		if !b.refusedSince(asked) { // else the token was promised at a rate that is too high
+			return Ticket{p, b, time.Now()}, nil //nolint:forbidigo // as above
+		}
 	}
-	return Ticket{p, b, time.Now()}, nil //nolint:forbidigo // the limiter counts by the same clock; synctest fakes both
+}
+
+func (b *bucket) refusedSince(t time.Time) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refusedAt.After(t)
 }
 
 // Done reports how the request went: whether the service said that it was too much.
@@ -103,11 +117,15 @@ func (k Ticket) Done(throttled bool) {
 	if b.refused && k.at.Before(b.refusedAt) {
 		return // requests that were in flight together are refused together: one message, not several
 	}
-	since := now.Sub(b.refusedAt)
 	// The service's own bucket is empty now, as it was at the refusal before: what it let pass in between is its rate.
 	next := r * cut
-	if b.refused && b.successes >= sample {
-		next = min(r, safe*float64(b.successes)/since.Seconds())
+	switch {
+	case !b.refused:
+		next = r * firstCut
+	case b.measured && b.successes < sample:
+		next = r * safe
+	case b.successes >= sample:
+		next, b.measured = min(r, safe*float64(b.successes)/now.Sub(b.refusedAt).Seconds()), true
 	}
 	b.refused, b.refusedAt, b.successes, b.grownAt = true, now, 0, now
 	b.limiter.SetBurst(1)
@@ -117,12 +135,16 @@ func (k Ticket) Done(throttled bool) {
 
 func (b *bucket) raise(p *Pacer, r float64, now time.Time) {
 	b.successes++
-	if !b.refused { // slow start: each success adds one a second
-		b.limiter.SetLimit(rate.Limit(p.bound(r + 1)))
+	switch since := now.Sub(b.grownAt); {
+	case !b.refused:
+		r += rise
+	case !b.measured:
+		r *= 1 + regain
+	case since >= time.Second:
+		b.grownAt = now
+		r *= 1 + grow*min(since.Seconds(), 5)
+	default:
 		return
 	}
-	if since := now.Sub(b.grownAt); since >= time.Second {
-		b.grownAt = now
-		b.limiter.SetLimit(rate.Limit(p.bound(r * (1 + grow*min(since.Seconds(), 5)))))
-	}
+	b.limiter.SetLimit(rate.Limit(p.bound(r)))
 }

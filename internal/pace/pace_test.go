@@ -18,9 +18,9 @@ func TestLearnsTheLimit(t *testing.T) {
 		burst, requests int
 		workers         int
 	}{
-		{5, 10, 200, 1}, {5, 10, 200, 4}, {5, 10, 400, 8}, {20, 40, 1000, 4}, {2, 5, 100, 2},
+		{5, 10, 200, 1}, {5, 10, 200, 4}, {5, 10, 400, 8}, {5, 10, 130, 16}, {5, 10, 100, 16}, {20, 40, 1000, 16}, {2, 5, 100, 16}, {20, 40, 1000, 4}, {2, 5, 100, 2}, {50, 100, 2000, 32}, {10, 10, 300, 16},
 	} {
-		t.Run(fmt.Sprintf("%v a second, %d workers", c.limit, c.workers), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%d requests, %v a second, %d workers", c.requests, c.limit, c.workers), func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				service := rate.NewLimiter(rate.Limit(c.limit), c.burst)
