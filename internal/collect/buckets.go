@@ -81,19 +81,25 @@ func (a *account) readBuckets(ctx context.Context) {
 		func() { a.readImportObjects(ctx) },
 	)
 	var beyond []*region
+	var encrypted []*posture.Bucket // the first of each key: its jobs and its place are the key's
+	keys := map[string]bool{}
 	for _, name := range slices.Sorted(maps.Keys(a.inv.Buckets)) {
 		b := a.inv.Buckets[name]
 		if b.Region == "" {
 			continue
 		}
-		g := a.reach(b.Region)
-		if !slices.Contains(beyond, g) {
+		if g := a.reach(b.Region); !slices.Contains(beyond, g) {
 			beyond = append(beyond, g)
 		}
-		if e, ok := b.Encryption.Read(); ok && e != nil && e.Key != "" {
-			g.keyRegion(e.Key).readKey(ctx, e.Key, &keyUse{b.Jobs, b.Encryption.Source()})
+		if e, ok := b.Encryption.Read(); ok && e != nil && e.Key != "" && !keys[b.Region+" "+e.Key] {
+			keys[b.Region+" "+e.Key] = true
+			encrypted = append(encrypted, b)
 		}
 	}
+	each(encrypted, func(b *posture.Bucket) {
+		e, _ := b.Encryption.Read()
+		a.reach(b.Region).keyRegion(e.Key).readKey(ctx, e.Key, &keyUse{b.Jobs, b.Encryption.Source()})
+	})
 	each(beyond, func(g *region) { g.readTrails(ctx) })
 }
 
