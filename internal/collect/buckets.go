@@ -117,8 +117,8 @@ func (g *region) s3() *s3.Client {
 
 func (a *account) readBucket(ctx context.Context, g *region, b *posture.Bucket) {
 	g = a.probe(ctx, g, b)
+	what := "bucket " + b.Name + " does not exist: see MC-S3-015"
 	if exists, ok := b.Exists.Read(); ok && !exists {
-		what := "bucket " + b.Name + " does not exist: see MC-S3-015"
 		source := b.Exists.Source()
 		b.Owner, b.PublicAccess, b.PolicyPublic = posture.Gone[string](source, what), posture.Gone[*posture.PublicAccess](source, what), posture.Gone[bool](source, what)
 		b.ACLPublic, b.Encryption = posture.Gone[[]string](source, what), posture.Gone[*posture.Encryption](source, what)
@@ -128,7 +128,7 @@ func (a *account) readBucket(ctx context.Context, g *region, b *posture.Bucket) 
 	c, name := g.s3(), &b.Name
 	all(
 		func() {
-			b.PublicAccess = absent(datum(call(ctx, g, "s3:GetPublicAccessBlock", b.Name, c.GetPublicAccessBlock, &s3.GetPublicAccessBlockInput{Bucket: name}),
+			b.PublicAccess = gone(absent(datum(call(ctx, g, "s3:GetPublicAccessBlock", b.Name, c.GetPublicAccessBlock, &s3.GetPublicAccessBlockInput{Bucket: name}),
 				func(out *s3.GetPublicAccessBlockOutput) (*posture.PublicAccess, error) {
 					var t taker
 					p := out.PublicAccessBlockConfiguration
@@ -137,10 +137,10 @@ func (a *account) readBucket(ctx context.Context, g *region, b *posture.Bucket) 
 						return nil, t.err
 					}
 					return takePublicAccess(&t, p.BlockPublicAcls, p.IgnorePublicAcls, p.BlockPublicPolicy, p.RestrictPublicBuckets)
-				}), nil, "NoSuchPublicAccessBlockConfiguration")
+				}), nil, "NoSuchPublicAccessBlockConfiguration"), what, "NoSuchBucket")
 		},
 		func() {
-			b.PolicyPublic = absent(datum(call(ctx, g, "s3:GetBucketPolicyStatus", b.Name, c.GetBucketPolicyStatus, &s3.GetBucketPolicyStatusInput{Bucket: name}),
+			b.PolicyPublic = gone(absent(datum(call(ctx, g, "s3:GetBucketPolicyStatus", b.Name, c.GetBucketPolicyStatus, &s3.GetBucketPolicyStatusInput{Bucket: name}),
 				func(out *s3.GetBucketPolicyStatusOutput) (bool, error) {
 					var t taker
 					if out.PolicyStatus == nil {
@@ -148,31 +148,31 @@ func (a *account) readBucket(ctx context.Context, g *region, b *posture.Bucket) 
 						return false, t.err
 					}
 					return t.boolean("PolicyStatus.IsPublic", out.PolicyStatus.IsPublic), t.err
-				}), false, "NoSuchBucketPolicy")
+				}), false, "NoSuchBucketPolicy"), what, "NoSuchBucket")
 		},
 		func() {
-			b.ACLPublic = datum(call(ctx, g, "s3:GetBucketAcl", b.Name, c.GetBucketAcl, &s3.GetBucketAclInput{Bucket: name}), takeACL)
+			b.ACLPublic = gone(datum(call(ctx, g, "s3:GetBucketAcl", b.Name, c.GetBucketAcl, &s3.GetBucketAclInput{Bucket: name}), takeACL), what, "NoSuchBucket")
 		},
 		func() {
-			b.Encryption = absent(datum(call(ctx, g, "s3:GetBucketEncryption", b.Name, c.GetBucketEncryption, &s3.GetBucketEncryptionInput{Bucket: name}), takeEncryption),
-				nil, "ServerSideEncryptionConfigurationNotFoundError")
+			b.Encryption = gone(absent(datum(call(ctx, g, "s3:GetBucketEncryption", b.Name, c.GetBucketEncryption, &s3.GetBucketEncryptionInput{Bucket: name}), takeEncryption),
+				nil, "ServerSideEncryptionConfigurationNotFoundError"), what, "NoSuchBucket")
 		},
 		func() {
-			b.Versioning = datum(call(ctx, g, "s3:GetBucketVersioning", b.Name, c.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: name}),
+			b.Versioning = gone(datum(call(ctx, g, "s3:GetBucketVersioning", b.Name, c.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: name}),
 				func(out *s3.GetBucketVersioningOutput) (string, error) {
 					var t taker
 					return maybe(&t, "Status", out.Status, out.Status.Values()), t.err
-				})
+				}), what, "NoSuchBucket")
 		},
 		func() {
-			b.LogsTo = datum(call(ctx, g, "s3:GetBucketLogging", b.Name, c.GetBucketLogging, &s3.GetBucketLoggingInput{Bucket: name}),
+			b.LogsTo = gone(datum(call(ctx, g, "s3:GetBucketLogging", b.Name, c.GetBucketLogging, &s3.GetBucketLoggingInput{Bucket: name}),
 				func(out *s3.GetBucketLoggingOutput) (string, error) {
 					if out.LoggingEnabled == nil {
 						return "", nil
 					}
 					var t taker
 					return t.str("LoggingEnabled.TargetBucket", out.LoggingEnabled.TargetBucket), t.err
-				})
+				}), what, "NoSuchBucket")
 		},
 	)
 }

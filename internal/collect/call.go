@@ -238,6 +238,14 @@ func absent[T any](d posture.Datum[T], value T, codes ...string) posture.Datum[T
 	return d
 }
 
+// gone turns the answer that the thing itself does not exist into that.
+func gone[T any](d posture.Datum[T], what, code string) posture.Datum[T] {
+	if why := d.Why(); why != nil && why.Code == code {
+		return posture.Gone[T](why.Source, what)
+	}
+	return d
+}
+
 // list reads all pages of a listing. next puts a page's token into the input; take makes the page's items and returns the
 // token of the page after it.
 func list[I, O, P, T any](ctx context.Context, g *region, operation, resource string, method func(context.Context, *I, ...func(*P)) (*O, error), in *I,

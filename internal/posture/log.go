@@ -162,7 +162,9 @@ func trails(t *Trial, _ Subject, r *Region) Outcome {
 
 // dataEvents says whether a trail records who reads and writes a bucket's objects.
 func dataEvents(t *Trial, s Subject, b *Bucket) Outcome {
-	Need(t, b.Exists) // its region comes with it
+	if !Need(t, b.Exists) { // its region comes with it
+		return Skipped("bucket %s does not exist: see MC-S3-015", b.Name)
+	}
 	r := s.Account.region(b.Region)
 	if r == nil {
 		why := &Unread{Source: b.Exists.Source(), Code: CodeNotCollected, Message: "the trails of " + b.Region + " were not read: the region was not chosen"}

@@ -74,6 +74,7 @@ func blocked(t *Trial, s Subject, b *Bucket, name string, flag func(*PublicAcces
 }
 
 func bucketNotPublic(t *Trial, s Subject, b *Bucket) Outcome {
+	there(t, b.PublicAccess) // the account's setting says nothing of a bucket that is not there
 	return All(t,
 		func() Outcome {
 			return Either(t, func() Outcome {
@@ -108,6 +109,7 @@ func overruled[T any](exposed Datum[T], block Outcome) Outcome {
 }
 
 func bucketBlocksPublic(t *Trial, s Subject, b *Bucket) Outcome {
+	there(t, b.PublicAccess)
 	flags := []struct {
 		name string
 		flag func(*PublicAccess) bool

@@ -24,20 +24,31 @@ type stopped struct{ outcome Outcome }
 //
 // It ends the rule by a panic that run recovers, so that no rule can forget to look.
 func Need[T any](t *Trial, d Datum[T]) T {
+	there(t, d)
 	t.saw(d.source)
 	switch d.state {
 	case known:
 		return d.value
 	case unserved:
 		panic(stopped{Skipped("this endpoint does not serve %s", d.source.Operation)})
-	case gone:
-		panic(stopped{Skipped("%s", d.why.Message)})
 	case unread:
 		panic(stopped{Outcome{Status: Error, Message: unreadMessage(d.why), Unread: []*Unread{d.why}}})
 	default:
 		why := &Unread{Source: d.source, Code: CodeNotCollected, Message: "the rule reads what it does not declare"}
 		panic(stopped{Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}})
 	}
+}
+
+// there ends the rule, or the part of it inside All or Any, as NOT_APPLICABLE if d is of a thing that does not exist. Another
+// call may have told that, which the rule need not declare.
+func there[T any](t *Trial, d Datum[T]) {
+	if d.state != gone {
+		return
+	}
+	if !slices.Contains(t.evidence, d.source) {
+		t.evidence = append(t.evidence, d.source)
+	}
+	panic(stopped{Skipped("%s", d.why.Message)})
 }
 
 // Peek returns the value of d if it is known, for rules that can decide with a part of what they read.
