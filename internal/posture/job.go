@@ -23,25 +23,26 @@ func jobInVPC(t *Trial, s Subject, j *Job) Outcome {
 	if !d.HasVPC {
 		return Failed("job %s has no VPC configuration", j.Name).With("vpcConfig", d.VPC)
 	}
-	vpc := s.region().vpcOf(d)
-	out := Passed("job %s runs in %s", j.Name, vpc).With("vpcConfig", d.VPC)
-	return out.With("vpcId", vpc)
+	vpc, why := s.region().vpcOf(d)
+	if vpc == "" {
+		return Passed("job %s runs in a VPC (%s)", j.Name, why).With("vpcConfig", d.VPC)
+	}
+	return Passed("job %s runs in %s", j.Name, vpc).With("vpcConfig", d.VPC).With("vpcId", vpc)
 }
 
-// vpcOf names the VPC of a job's subnets, as far as they were read.
-func (r *Region) vpcOf(d *JobDetail) string {
+// vpcOf looks a job's VPC up through its subnets, as far as those were read, or says why it is not known.
+func (r *Region) vpcOf(d *JobDetail) (vpc, why string) {
+	why = "its subnets were not read"
 	for _, id := range d.Subnets {
-		subnet, ok := r.Subnets[id]
-		if !ok || !subnet.Collected() {
-			continue
+		subnet, ok := r.Subnets[id].Read()
+		if ok && subnet != nil {
+			return subnet.VPC, ""
 		}
-		if value, ok := subnet.Read(); ok && value != nil {
-			return value.VPC
-		} else if ok {
-			return "a VPC (subnet " + id + " no longer exists)"
+		if ok {
+			why = "subnet " + id + " no longer exists"
 		}
 	}
-	return "a VPC (its subnets were not read)"
+	return "", why
 }
 
 func jobZones(t *Trial, s Subject, j *Job) Outcome {

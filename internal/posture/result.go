@@ -19,9 +19,10 @@ type Report struct {
 	// Seconds is how long it took.
 	Seconds float64 `json:"seconds"`
 	// Calls is how many requests were sent.
-	Calls    int             `json:"calls"`
-	Accounts []AccountReport `json:"accounts"`
+	Calls int `json:"calls"`
+	// Coverage opens every report that has a beginning.
 	Coverage Coverage        `json:"coverage"`
+	Accounts []AccountReport `json:"accounts"`
 	// Assumptions are layers that a member account cannot read and that only restrict, such as SCPs.
 	Assumptions []string `json:"assumptions"`
 	// Notes are things the operator should know: expired, unused and malformed mutes, unused accepted gaps.
