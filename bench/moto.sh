@@ -1,5 +1,6 @@
 #!/bin/sh
-# Prints the path of a Python with moto's server, the yardstick of bench-api: hash-locked, made once in the cache.
+# Prints the path of a Python with moto's server, the yardstick of bench-api and an AWS for e2e: hash-locked, made once
+# in the cache.
 # moto.lock comes from moto.in: uv pip compile --generate-hashes --no-header --no-annotate --no-emit-index-url
 # --no-emit-find-links --python-version 3.11 moto.in -o moto.lock
 set -eu
@@ -12,7 +13,7 @@ if [ ! -e "$dir/ready" ]; then
 		/usr/bin/python3 -m venv "$dir" &&
 			"$dir/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r moto.lock
 	} >&2 || {
-		echo "bench: moto cannot be installed: the comparison is left out" >&2
+		echo "bench: moto cannot be installed: what needs it is left out" >&2
 		exit 0
 	}
 	touch "$dir/ready"

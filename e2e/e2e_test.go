@@ -1,7 +1,8 @@
 // Package e2e has scenarios with the real program and the stock clients: the aws CLI and boto3, with the real
 // engine on the tiny base model. Each is a script in testdata.
 //
-// The clients are found on PATH, or in the folder that CLOISTER_CLIENTS names. With CI set, a scenario that lacks
+// The clients are found on PATH, or in the folder that CLOISTER_CLIENTS names, and moto, an emulator of AWS for the
+// auditor, in the Python that CLOISTER_MOTO names. With CI set, a scenario that lacks
 // what it needs fails; else it is skipped and says so.
 package e2e_test
 
@@ -80,6 +81,17 @@ func TestScenarios(t *testing.T) {
 		need(t, "boto3", works("python3", "-c", "import boto3"))
 		scripts(t, path, "testdata/clients")
 	})
+	t.Run("audit", func(t *testing.T) {
+		t.Parallel()
+		need(t, "the aws CLI", works("aws", "--version"))
+		need(t, "moto", hasMoto())
+		scripts(t, path, "testdata/audit")
+	})
+	t.Run("readme", func(t *testing.T) {
+		t.Parallel()
+		need(t, "moto", hasMoto())
+		readme(t, path)
+	})
 	t.Run("engine", func(t *testing.T) {
 		t.Parallel()
 		need(t, "the aws CLI", works("aws", "--version"))
@@ -123,6 +135,7 @@ func scripts(t *testing.T, path, dir string) {
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": servers.serve, "shut": servers.shut, "sigkill": servers.sigkill, "use": use, "status": status, "records": records, "within": within,
+			"moto": moto, "results": results,
 		},
 	})
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the Python engine and the demo's data script: ruff, mypy, pytest. Arguments go to pytest (-m "not real_model").
+# Checks the Python engine, the demo's data script and moto's server for tests: ruff, mypy, pytest. Arguments go to pytest (-m "not real_model").
 # The tools live in an environment of their own, hash-locked, layered on the engine's environment by a .pth file.
 # CLOISTER_REQUIRE_MODEL=1 makes a missing SmolLM2 a failure instead of a visible skip.
 set -eu
@@ -18,9 +18,9 @@ if [ ! -e "$dev/ready" ]; then
 fi
 cd engine
 export PYTHONDONTWRITEBYTECODE=1 OMP_WAIT_POLICY=PASSIVE
-data="../demo/prepare.py ../demo/test_prepare.py"
+data="../demo/prepare.py ../demo/test_prepare.py ../e2e/moto_aws.py ../bench/api/moto_server.py"
 export RUFF_CACHE_DIR="$dev/ruff"
-# shellcheck disable=SC2086 # two names
+# shellcheck disable=SC2086 # several names
 "$dev/bin/ruff" check --config pyproject.toml . $data
 # shellcheck disable=SC2086
 "$dev/bin/ruff" format --config pyproject.toml --check . $data

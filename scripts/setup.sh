@@ -49,7 +49,7 @@ for model in "smollm2 huggingface.smollm2-135m-v1:0" "tiny cloister.tiny-v1:0"; 
 	}
 done
 
-# The clients: hash-locked, keyed by the lock.
+# The clients, and moto for the auditor: hash-locked, keyed by the lock.
 clients=${XDG_CACHE_HOME:-$HOME/.cache}/cloister/clients-$(sha256sum e2e/clients.lock | cut -c1-16)
 if [ ! -e "$clients/ready" ]; then
 	say "installing the aws CLI and boto3"
@@ -58,4 +58,5 @@ if [ ! -e "$clients/ready" ]; then
 	"$clients/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: -r e2e/clients.lock >&2
 	touch "$clients/ready"
 fi
+bench/moto.sh >/dev/null
 printf '%s\n' "$clients/bin"

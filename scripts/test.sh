@@ -11,7 +11,8 @@ stage() {
 	echo "== $name: $((SECONDS - start)) s"
 }
 clients=$(scripts/setup.sh)
-export CLOISTER_CLIENTS=$clients PATH=$clients:$PATH
+moto=$(bench/moto.sh)
+export CLOISTER_CLIENTS=$clients CLOISTER_MOTO=$moto PATH=$clients:$PATH
 stage "go vet" go vet ./...
 stage "go test" go test -timeout 20m ./...
 stage "race detector" go test -race -timeout 20m ./internal/runner ./internal/store ./internal/api ./internal/s3
