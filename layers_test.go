@@ -79,7 +79,7 @@ func TestImportsGoDownward(t *testing.T) {
 			t.Fatal(err)
 		}
 		name := local(pkg.ImportPath)
-		if support[name] || strings.HasPrefix(name, "e2e") || strings.HasPrefix(name, "bench") || strings.HasPrefix(name, "vmtest/") {
+		if support[name] || strings.HasPrefix(name, "e2e") || strings.HasPrefix(name, "bench") || strings.HasPrefix(name, "vmtest/") || strings.HasPrefix(name, "scripts/") {
 			continue
 		}
 		layer, ok := table[name]
