@@ -18,6 +18,10 @@ build: ## build bin/cloister, one static binary
 dist: ## dist/: the binaries of all systems with SBOMs and checksums, the same bytes everywhere
 	@scripts/dist.sh
 
+.PHONY: image
+image: ## dist/: an OCI archive of linux/amd64 and linux/arm64, from scratch, without Docker
+	@scripts/image.sh
+
 .PHONY: dist-check
 dist-check: ## build twice and compare; run linux/arm64 under QEMU and windows/amd64 under Wine; vet darwin
 	@scripts/dist-check.sh
@@ -106,6 +110,11 @@ bench-audit: build ## an audit of a fake AWS: time, memory, calls; the rules and
 	$(GO) run ./bench/judge -command "$(GO) test ./internal/report -run '^\$$' -bench Reports -benchtime 1x" $(BENCHFLAGS) \
 		-at-most '^BenchmarkReports/\S+ .* ([0-9.]+) ns/op=5e9' -at-most '^BenchmarkReports/\S+ .* ([0-9.]+) peak-MiB=128' || failed=1; \
 	test -z "$$failed"
+
+.PHONY: bench-peers
+bench-peers: build ## the audit against Prowler, which is installed once (2.3 GB); not part of bench
+	@$(GO) build -o bin/fakeaws ./bench/fakeaws
+	$(GO) run ./bench/peers -prowler "$$(bench/prowler.sh)" $(BENCHFLAGS)
 
 .PHONY: bench
 bench: ## every benchmark, one after another (about 25 minutes)

@@ -113,7 +113,7 @@ func (b *bench) free(ctx context.Context, r *harness.Report, c corpus, cache str
 	r.Say("%s, warm: %v", c.name, warm)
 	r.Say("%s: %.0f calls, which take %.2f s at least", c.name, calls, floor)
 	r.AtMost(c.name+", wall, median", cold.median(measured.seconds), c.wall, "s")
-	r.AtMost(c.name+", peak memory, median", cold.median(measured.mib), c.peak, "MiB")
+	r.AtMost(c.name+", peak memory, median", cold.median(func(m measured) float64 { return m.MiB() }), c.peak, "MiB")
 	r.AtMost(c.name+", most calls in flight", cold.most(func(m measured) float64 { return float64(m.MaxInFlight) }), flightBound, "calls")
 	r.AtMost(c.name+", calls of a warm run", 100*warm.median(func(m measured) float64 { return float64(m.Calls) })/calls, warmBound, "% of a cold one")
 	return max(1, cold.median(func(m measured) float64 { return float64(m.Busiest) })-burst) / rate, nil

@@ -52,12 +52,12 @@ func run() error {
 		return err
 	}
 	srv := &http.Server{ReadHeaderTimeout: 10 * time.Second}
-	srv.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { // a mux would redirect unclean paths
+	srv.Handler = http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) { // a mux would redirect unclean paths
 		if r.URL.Path != "/_fake/stats" {
-			server.ServeHTTP(w, r)
+			server.ServeHTTP(out, r)
 			return
 		}
-		_ = json.NewEncoder(w).Encode(statsOf(server))
+		_ = json.NewEncoder(out).Encode(statsOf(server, w))
 	})
 	return srv.Serve(l)
 }
@@ -71,10 +71,12 @@ type stats struct {
 	Busiest int `json:"busiest"`
 	// Operations are the calls of each operation, in all.
 	Operations map[string]int `json:"operations"`
+	// Regions are the enabled regions of the world.
+	Regions []string `json:"regions"`
 }
 
-func statsOf(server *awsfake.Server) stats {
-	s := stats{Operations: map[string]int{}}
+func statsOf(server *awsfake.Server, w *awsfake.World) stats {
+	s := stats{Operations: map[string]int{}, Regions: w.Regions()}
 	s.Calls, s.Throttled, s.MaxInFlight = server.Stats()
 	limited := map[[4]string]int{}
 	for _, c := range server.Calls() {

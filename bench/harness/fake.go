@@ -31,6 +31,8 @@ type FakeStats struct {
 	Busiest int `json:"busiest"`
 	// Operations are the calls of each operation.
 	Operations map[string]int `json:"operations"`
+	// Regions are those of its world.
+	Regions []string `json:"regions"`
 }
 
 // FreeAddress is an address of loopback that nothing listens on.
@@ -66,7 +68,7 @@ func StartFake(ctx context.Context, bin string, flags ...string) (*Fake, error) 
 // Credentials are the environment of a client of the fake.
 func (f *Fake) Credentials() []string {
 	return []string{
-		"AWS_ACCESS_KEY_ID=AKIAFAKE" + FakeAccount, "AWS_SECRET_ACCESS_KEY=any", "AWS_SESSION_TOKEN=", "AWS_PROFILE=", "AWS_DEFAULT_REGION=us-east-1",
+		"AWS_ACCESS_KEY_ID=AKIAFAKE" + FakeAccount, "AWS_SECRET_ACCESS_KEY=any", "AWS_DEFAULT_REGION=us-east-1",
 		"AWS_CONFIG_FILE=/dev/null", "AWS_SHARED_CREDENTIALS_FILE=/dev/null", "AWS_EC2_METADATA_DISABLED=true",
 	}
 }

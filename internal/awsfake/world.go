@@ -1,6 +1,8 @@
 package awsfake
 
 import (
+	"slices"
+
 	"github.com/aws/aws-sdk-go-v2/service/bedrock"
 	bedrocktypes "github.com/aws/aws-sdk-go-v2/service/bedrock/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
@@ -25,6 +27,9 @@ type World struct {
 	keys      map[string]*key    // of all accounts, by ARN
 	org       *organization
 }
+
+// Regions are the enabled regions of every account.
+func (w *World) Regions() []string { return slices.Clone(w.regions) }
 
 type account struct {
 	id                string
