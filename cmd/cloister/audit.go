@@ -202,7 +202,7 @@ func (f *auditFlags) collection(c *cobra.Command) (collect.Options, error) {
 			return o, err
 		}
 		if o.Targets, err = collect.ParseTargets(text); err != nil {
-			return o, usageErrorf("%s: %v", f.accounts, err)
+			return o, mistakeIn(f.accounts, err)
 		}
 	}
 	return o, f.tape(&o)
@@ -255,7 +255,7 @@ func (f *auditFlags) files(o *audit.Options) error {
 			return err
 		}
 		if o.Mutes, err = posture.ParseMutes(text, o.Collect.Now()); err != nil {
-			return usageErrorf("%s: %v", f.mutes, err)
+			return mistakeIn(f.mutes, err)
 		}
 	}
 	if f.gaps != "" {
@@ -264,7 +264,7 @@ func (f *auditFlags) files(o *audit.Options) error {
 			return err
 		}
 		if o.Gaps, err = posture.ParseGaps(text); err != nil {
-			return usageErrorf("%s: %v", f.gaps, err)
+			return mistakeIn(f.gaps, err)
 		}
 	}
 	if f.baseline != "" {
@@ -275,6 +275,16 @@ func (f *auditFlags) files(o *audit.Options) error {
 		o.Baseline = before
 	}
 	return nil
+}
+
+// mistakeIn says in one line what is wrong with a YAML file; its errors have a line for each mistake, with names of types.
+func mistakeIn(file string, err error) error {
+	var words []string
+	for line := range strings.Lines(err.Error()) {
+		what, _, _ := strings.Cut(line, " in type ")
+		words = append(words, strings.Fields(what)...)
+	}
+	return usageErrorf("%s: %s", file, strings.Join(words, " "))
 }
 
 func parseFailOn(name string) (posture.Severity, error) {

@@ -45,7 +45,7 @@ func readMutes(file string) (*posture.Mutes, error) {
 	}
 	m, err := posture.ParseMutes(text, time.Now())
 	if err != nil {
-		return nil, usageErrorf("%s: %v", file, err)
+		return nil, mistakeIn(file, err)
 	}
 	return m, nil
 }
@@ -102,11 +102,11 @@ func addMute(file string, m *posture.Mute) error {
 	}
 	before, err := posture.ParseMutes(text, time.Now())
 	if err != nil {
-		return usageErrorf("%s: %v", file, err)
+		return mistakeIn(file, err)
 	}
 	var doc, entry yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return usageErrorf("%s: %v", file, err)
+		return mistakeIn(file, err)
 	}
 	if err := entry.Encode(m); err != nil {
 		return err
@@ -278,7 +278,7 @@ func pruneMutes(file string, m *posture.Mutes, results []posture.Result, unused 
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
-		return 0, usageErrorf("%s: %v", file, err)
+		return 0, mistakeIn(file, err)
 	}
 	list := child(&doc, "mutes")
 	if list == nil || len(list.Content) != len(m.Mutes) {

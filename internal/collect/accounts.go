@@ -64,15 +64,22 @@ func ParseTargets(text []byte) ([]Target, error) {
 	if len(file.Accounts) == 0 {
 		return nil, errors.New("it names no accounts: write 'accounts:' and a list of {id: …, role_arn: …}")
 	}
+	var nodes struct {
+		Accounts []yaml.Node `yaml:"accounts"`
+	}
+	if err := yaml.Unmarshal(text, &nodes); err != nil {
+		return nil, err
+	}
 	seen := map[string]bool{}
 	for i, t := range file.Accounts {
+		line := nodes.Accounts[i].Line
 		switch {
 		case !accountID.MatchString(t.ID):
-			return nil, fmt.Errorf("account %d: the id %q is not twelve digits; quote it", i+1, t.ID)
+			return nil, fmt.Errorf("line %d: the id %q is not twelve digits; quote it", line, t.ID)
 		case seen[t.ID]:
-			return nil, fmt.Errorf("account %d: the id %s is there twice", i+1, t.ID)
+			return nil, fmt.Errorf("line %d: the id %s is there twice", line, t.ID)
 		case t.RoleARN != "" && !arn.IsARN(t.RoleARN):
-			return nil, fmt.Errorf("account %s: role_arn %q is not an ARN", t.ID, t.RoleARN)
+			return nil, fmt.Errorf("line %d: role_arn %q is not an ARN", line, t.RoleARN)
 		}
 		seen[t.ID] = true
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -177,6 +178,7 @@ func unread(source posture.Source, err error) *posture.Unread {
 	deserialization, isDeserialization := errors.AsType[*smithy.DeserializationError](err)
 	dns, isDNS := errors.AsType[*net.DNSError](err)
 	timeout, isTimeout := errors.AsType[net.Error](err)
+	send, isSend := errors.AsType[*url.Error](err)
 	switch {
 	case errors.Is(err, tape.ErrNotRecorded):
 		u.Code, u.Message = codeNotRecorded, "the recording does not have this call"
@@ -190,6 +192,8 @@ func unread(source posture.Source, err error) *posture.Unread {
 		u.Code, u.Message = posture.CodeMalformed, "the answer cannot be read: "+deserialization.Err.Error()
 	case isAPI:
 		u.Code, u.Message = api.ErrorCode(), api.ErrorMessage()
+	case isSend: // without the layers around it, which only repeat the operation
+		u.Message = send.Err.Error()
 	}
 	u.Code, u.Message = plain(u.Code, 80), plain(u.Message, 400)
 	return u
