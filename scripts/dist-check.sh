@@ -41,8 +41,9 @@ for sbom in "$work"/dist/*.cdx.json; do
 done
 say "built three"
 
-[ -z "${FRESH:-}" ] || export GOCACHE=$work/cache
-DIST=$work/again "$work/two/scripts/dist.sh" linux/amd64
+cache=$(go env GOCACHE)
+[ -z "${FRESH:-}" ] || cache=$work/cache
+GOCACHE=$cache DIST=$work/again "$work/two/scripts/dist.sh" linux/amd64
 for again in "$work"/again/cloister_*; do
 	cmp "$again" "$work/dist/${again##*/}" || fail "the same source gave other bytes in another folder"
 done
@@ -84,3 +85,20 @@ for command in serve env doctor engine models jobs data operations; do
 	windows "$command" --help >/dev/null || fail "windows: cloister $command --help failed"
 done
 say "ran them: the same version, rules and reports on linux/amd64, linux/arm64 and windows/amd64"
+
+# The image: validated, the same twice, and its binary runs in its file system as its user.
+cd "$work/one"
+for name in image again.image; do
+	go run ./scripts/image write "$work/$name" "$VERSION" "linux/amd64=$work/dist/cloister_${VERSION}_linux_amd64" \
+		"linux/arm64=$work/dist/cloister_${VERSION}_linux_arm64"
+done
+cmp "$work/image" "$work/again.image" || fail "the same binaries gave another image"
+go run ./scripts/image check "$work/image" linux/arm64 | tar --extract --to-stdout cloister | cmp - "$work/dist/cloister_${VERSION}_linux_arm64" ||
+	fail "the image's arm64 binary is another"
+mkdir "$work/root"
+go run ./scripts/image check "$work/image" linux/amd64 | tar --extract --directory "$work/root"
+as=(chroot --userspec=65532:65532)
+[ "$(id -u)" -eq 0 ] || as=(unshare --map-root-user chroot)
+chmod 755 "$work" # mktemp's is 0700
+[ "$("${as[@]}" "$work/root" /cloister version)" = "$(cat "$work/native/version")" ] || fail "the image's binary does not run in its file system"
+say "the image is valid, and its binary runs in it"
