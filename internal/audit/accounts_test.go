@@ -65,7 +65,7 @@ func organization() string {
 }
 
 // run audits the organization with the first rule.
-func run(t *testing.T, change func(*collect.Options)) *audit.Outcome {
+func run(t *testing.T, change func(*collect.Options)) (*audit.Outcome, *awsfake.Server) {
 	t.Helper()
 	world, err := awsfake.Load(strings.NewReader(organization()))
 	if err != nil {
@@ -79,16 +79,17 @@ func run(t *testing.T, change func(*collect.Options)) *audit.Outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
+	server := awsfake.New(world, awsfake.Options{})
 	o := collect.Options{
 		Session: collect.Session{Region: "us-east-1", Credentials: awsfake.Credentials(management)},
-		HTTP:    awsfake.New(world, awsfake.Options{}).HTTPClient(), Now: time.Now, MaxAttempts: 2,
+		HTTP:    server.HTTPClient(), Now: time.Now, MaxAttempts: 2,
 	}
 	change(&o)
 	outcome, err := audit.Run(t.Context(), audit.Options{Collect: o, Pack: pack, Rules: rules, Tool: posture.Tool{Name: "test"}, FailOn: posture.Medium})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return outcome
+	return outcome, server
 }
 
 // lines are a report's accounts and results, one a line each.
@@ -117,7 +118,7 @@ func lines(r *posture.Report) []string {
 func TestLockedAccount(t *testing.T) {
 	t.Parallel()
 	role := func(id string) string { return "arn:aws:iam::" + id + ":role/Auditor" }
-	outcome := run(t, func(o *collect.Options) {
+	outcome, server := run(t, func(o *collect.Options) {
 		o.Targets = []collect.Target{{ID: member, RoleARN: role(member)}, {ID: locked, RoleARN: role(locked)}}
 	})
 	want := []string{
@@ -129,6 +130,11 @@ func TestLockedAccount(t *testing.T) {
 	if diff := cmp.Diff(want, lines(outcome.Report)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	for _, c := range server.Calls() {
+		if c.Operation == "ListCustomModelDeployments" {
+			t.Error("what serves models was asked, though no job names a successor")
+		}
+	}
 	if outcome.ExitCode != 3 {
 		t.Errorf("exit code %d, want 3", outcome.ExitCode)
 	}
@@ -137,7 +143,7 @@ func TestLockedAccount(t *testing.T) {
 // TestOrganization: a suspended account is listed and not read.
 func TestOrganization(t *testing.T) {
 	t.Parallel()
-	outcome := run(t, func(o *collect.Options) {
+	outcome, _ := run(t, func(o *collect.Options) {
 		o.Org = &collect.Org{Role: "OrganizationAccountAccessRole", Exclude: []string{locked}}
 	})
 	want := []string{
@@ -162,7 +168,7 @@ func TestOrganization(t *testing.T) {
 // TestNothingReadable: an organization whose only account to read is locked is incomplete, not clean.
 func TestNothingReadable(t *testing.T) {
 	t.Parallel()
-	outcome := run(t, func(o *collect.Options) {
+	outcome, _ := run(t, func(o *collect.Options) {
 		o.Org = &collect.Org{Role: "OrganizationAccountAccessRole", Exclude: []string{management, member}}
 	})
 	if outcome.ExitCode != 4 {

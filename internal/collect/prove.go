@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"maps"
+	"slices"
 
 	"example.com/cloister/internal/posture"
 )
@@ -12,8 +13,8 @@ func proofs() []string {
 	return []string{"bedrock:ListTagsForResource", "bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs"}
 }
 
-// Prove reads the tags of jobs, and what serves models in their regions, where the rules did not want it: the auditor asks
-// for it only when a FAIL may be superseded.
+// Prove reads the tags of jobs, and what serves models in the regions of those that name a successor, where the rules did not
+// want it: the auditor asks for it only when a FAIL may be superseded.
 func (c *Collection) Prove(ctx context.Context, jobs []*posture.Job) {
 	wanted := map[*posture.Job]bool{}
 	for _, j := range jobs {
@@ -35,16 +36,29 @@ func (c *Collection) Prove(ctx context.Context, jobs []*posture.Job) {
 			if len(here) == 0 {
 				return
 			}
+			each(here, func(j *posture.Job) {
+				if !j.Tags.Collected() {
+					j.Tags = g.tags(ctx, j.ARN)
+				}
+			})
+			if !slices.ContainsFunc(here, claimed) {
+				return
+			}
 			if !g.inv.Deployments.Collected {
 				g.inv.Deployments = g.listDeployments(ctx)
 			}
 			if !g.inv.Throughputs.Collected {
 				g.inv.Throughputs = g.listThroughputs(ctx)
 			}
-			each(here, func(j *posture.Job) { j.Tags = g.tags(ctx, j.ARN) })
 		})
 	}
 	if c.collector != nil {
 		c.Calls, c.Throttled = int(c.collector.calls.Load()), int(c.collector.throttled.Load())
 	}
+}
+
+// claimed says that a job's tags name a successor.
+func claimed(j *posture.Job) bool {
+	tags, _ := j.Tags.Read()
+	return tags[posture.TagSupersededBy] != ""
 }

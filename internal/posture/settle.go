@@ -40,6 +40,9 @@ func ProofJobs(inventory *Inventory, results []Result, rules []*Rule) []*Job {
 		}
 		if tags, ok := old.Tags.Read(); ok {
 			add(region.job(tags[TagSupersededBy]))
+			if served := region.Deployments.Collected && region.Throughputs.Collected; tags[TagSupersededBy] != "" && !served && !slices.Contains(jobs, old) {
+				jobs = append(jobs, old)
+			}
 		}
 	}
 	return jobs

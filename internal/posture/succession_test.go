@@ -88,7 +88,7 @@ func TestSuccession(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			for _, chosen := range [][]*posture.Rule{rules(t), rules(t, "MC-JOB-001", "MC-LIF-005")} { // all, and without what a proof needs
+			for _, chosen := range [][]*posture.Rule{rules(t), rules(t, "MC-JOB-001", "MC-LIF-005"), rules(t, "MC-JOB-001", "MC-LIF-005", "MC-JOB-008")} { // all, without what a proof needs, with its tags alone
 				o := options(awsfake.New(world(t, "", succession(c.patches...)...), awsfake.Options{Now: now, Faults: c.faults}), chosen)
 				o.MaxAttempts = 1
 				results := prove(t, o, chosen)
