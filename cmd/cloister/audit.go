@@ -89,7 +89,7 @@ func (f *auditFlags) register(c *cobra.Command) {
 	fl.StringArrayVar(&f.endpoints, "endpoint", nil, "[SERVICE=]URL of an endpoint, over AWS_ENDPOINT_URL[_SERVICE]; repeat")
 	fl.BoolVar(&f.session.FIPS, "fips", false, "use FIPS endpoints")
 	fl.Float64Var(&f.maxRPS, "max-rps", 0, "most requests a second for each account, region, service and action (default: adapts)")
-	fl.IntVar(&f.maxAttempts, "max-attempts", 8, "how often a call is tried")
+	fl.IntVar(&f.maxAttempts, "max-attempts", 6, "how often a call is tried")
 	fl.DurationVar(&f.callTimeout, "call-timeout", 30*time.Second, "deadline of one attempt")
 	fl.StringVar(&f.cache, "cache", "", "directory that keeps the records of ended jobs between audits")
 	fl.StringVar(&f.record, "record", "", "record what AWS answers in a new directory")

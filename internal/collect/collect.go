@@ -29,7 +29,7 @@ const (
 	accountsAtOnce  = 8
 	callsInFlight   = 16 // of one account
 	listsAtOnce     = 16 // goroutines of one region
-	defaultAttempts = 8
+	defaultAttempts = 6
 	defaultTimeout  = 30 * time.Second
 )
 
@@ -49,7 +49,7 @@ type Options struct {
 	Trusted []string
 	// MaxRPS bounds requests a second of each account, region, service and action; 0 adapts without a bound.
 	MaxRPS float64
-	// MaxAttempts is how often a call is tried; 0 is 8.
+	// MaxAttempts is how often a call is tried; 0 is 6.
 	MaxAttempts int
 	// CallTimeout is the deadline of one attempt; 0 is 30 s.
 	CallTimeout time.Duration

@@ -7,7 +7,8 @@ import (
 	"sync"
 )
 
-// number is twelve digits or more; exactly twelve are an account id.
+// number is twelve digits or more. Exactly twelve are taken for an account id, in whatever they stand: the same digits in a
+// hash are replaced as well, everywhere alike, which harms nothing.
 var number = regexp.MustCompile(`[0-9]{12,}`)
 
 // redactor gives every account id another one, the same each time. It is safe for concurrent use.
@@ -29,7 +30,7 @@ func (r *redactor) text(s string) string {
 	var out strings.Builder
 	last := 0
 	for _, at := range number.FindAllStringIndex(s, -1) {
-		if at[1]-at[0] != 12 || hexBefore(s, at[0]) || hexAfter(s, at[1]) {
+		if at[1]-at[0] != 12 {
 			continue
 		}
 		id := s[at[0]:at[1]]
@@ -48,31 +49,3 @@ func (r *redactor) text(s string) string {
 	out.WriteString(s[last:])
 	return out.String()
 }
-
-// hexBefore and hexAfter say that the digits are a part of a longer hexadecimal id, such as a UUID's last group. An
-// escaped character of a URL, such as %3A, is none.
-func hexBefore(s string, i int) bool {
-	if i > 2 && s[i-3] == '%' && isHex(s[i-2]) {
-		return false
-	}
-	return i > 0 && (isHexLetter(s[i-1]) || s[i-1] == '-' && i > 4 && isHex(s[i-2]) && isHex(s[i-3]) && isHex(s[i-4]) && isHex(s[i-5]) && uuidBefore(s, i))
-}
-
-func hexAfter(s string, i int) bool { return i < len(s) && isHexLetter(s[i]) }
-
-// uuidBefore says that the 24 bytes before i are the first four groups of a UUID.
-func uuidBefore(s string, i int) bool {
-	if i < 24 {
-		return false
-	}
-	for at, c := range []byte(s[i-24 : i]) {
-		dash := at == 8 || at == 13 || at == 18 || at == 23
-		if dash != (c == '-') || !dash && !isHex(c) {
-			return false
-		}
-	}
-	return true
-}
-
-func isHexLetter(c byte) bool { return c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F' }
-func isHex(c byte) bool       { return isHexLetter(c) || c >= '0' && c <= '9' }
