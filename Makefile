@@ -51,8 +51,8 @@ fmt: $(LINT) ## format the Go code
 	$(LINT) fmt ./...
 
 .PHONY: race
-race: ## the race detector over runner, store, api and s3
-	$(GO) test -race ./internal/runner ./internal/store ./internal/api ./internal/s3
+race: ## the race detector over runner, store, api, s3 and collect
+	$(GO) test -race ./internal/runner ./internal/store ./internal/api ./internal/s3 ./internal/collect
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (60s)

@@ -15,5 +15,5 @@ moto=$(bench/moto.sh)
 export CLOISTER_CLIENTS=$clients CLOISTER_MOTO=$moto PATH=$clients:$PATH
 stage "go vet" go vet ./...
 stage "go test" go test -timeout 20m ./...
-stage "race detector" go test -race -timeout 20m ./internal/runner ./internal/store ./internal/api ./internal/s3
+stage "race detector" go test -race -timeout 20m ./internal/runner ./internal/store ./internal/api ./internal/s3 ./internal/collect
 stage "engine" scripts/engine-check.sh
