@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -74,7 +75,8 @@ func (c *collector) load(ctx context.Context, profile string) (aws.Config, error
 		cfg.HTTPClient = awshttp.NewBuildableClient()
 	}
 	if b, ok := cfg.HTTPClient.(*awshttp.BuildableClient); ok {
-		cfg.HTTPClient = b.Freeze() // connections are kept
+		// Every call in flight may be to one host: its connection is kept for the next.
+		cfg.HTTPClient = b.WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = callsInFlight }).Freeze()
 	}
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
