@@ -193,6 +193,11 @@ func (f *auditFlags) collection(c *cobra.Command) (collect.Options, error) {
 	if f.record != "" && f.replay != "" || f.redact && f.record == "" {
 		return o, usageErrorf("--record and --replay exclude each other, and --redact needs --record")
 	}
+	for _, flag := range []string{"profile", "region", "role-arn", "accounts", "org", "endpoint", "cache"} {
+		if f.replay != "" && c.Flags().Changed(flag) {
+			return o, usageErrorf("--replay audits a recording, offline: --%s has no meaning with it", flag)
+		}
+	}
 	if f.org {
 		o.Org = &collect.Org{Role: f.orgRole, Units: f.units, Exclude: f.without}
 	}

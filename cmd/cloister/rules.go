@@ -203,7 +203,7 @@ several rules shows them all.`,
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON: a list, since an alias may name several rules")
-	c.Flags().StringArrayVar(&profiles, "profile", nil, "rule profile that changes severities and settings; of several the last wins")
+	c.Flags().StringArrayVar(&profiles, "settings", nil, "rule profile that changes severities and settings; of several the last wins")
 	return c
 }
 

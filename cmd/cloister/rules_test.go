@@ -80,10 +80,10 @@ func TestRulesShow(t *testing.T) {
 		Effective map[string]any `json:"effectiveSettings"`
 	}
 	profile := filepath.Join(t.TempDir(), "p.yaml")
-	if err := os.WriteFile(profile, []byte("rules: {MC-JOB-002: {settings: {min_azs: 3}}}"), 0o600); err != nil {
+	if err := os.WriteFile(profile, []byte("version: 1\nrules: {MC-JOB-002: {settings: {min_azs: 3}}}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	out, code, err := execute(t, "rules", "show", "MC-JOB-002", "--json", "--profile", profile)
+	out, code, err := execute(t, "rules", "show", "MC-JOB-002", "--json", "--settings", profile)
 	if code != 0 {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestRulesShow(t *testing.T) {
 		t.Fatal(err)
 	}
 	if len(reports) != 1 || reports[0].ID != "MC-JOB-002" || reports[0].Effective["min_azs"] != 3.0 {
-		t.Errorf("rules show --json --profile = %+v", reports)
+		t.Errorf("rules show --json --settings = %+v", reports)
 	}
 }
 
@@ -103,7 +103,7 @@ func TestRulesLint(t *testing.T) {
 	dir := t.TempDir()
 	good, bad := filepath.Join(dir, "good.yaml"), filepath.Join(dir, "bad.yaml")
 	for file, text := range map[string]string{
-		good: "rules: {MC-JOB-001: {severity: high}}\n",
+		good: "version: 1\nrules: {MC-JOB-001: {severity: high}}\n",
 		bad:  "rules:\n  MC-JOB-999: {}\n  MC-JOB-002: {settings: {min_azs: 0}}\n",
 	} {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

@@ -41,6 +41,9 @@ type Outcome struct {
 func Run(ctx context.Context, o Options) (*Outcome, error) {
 	began := o.Collect.Now()
 	o.Collect.Wanted = posture.Wanted(o.Rules)
+	if len(o.Selection.Tags) > 0 {
+		o.Collect.Wanted["bedrock:ListTagsForResource"] = true
+	}
 	o.Collect.Trusted = trusted(o.Pack)
 	c, err := collect.Run(ctx, o.Collect)
 	if err != nil {
@@ -50,7 +53,8 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	results := posture.Evaluate(c.Inventory, all, o.Rules)
+	judged := withUses(o.Pack, o.Rules) // what became of the used rules' FAILs decides MC-LIF-005
+	results := posture.Evaluate(c.Inventory, all, judged)
 	for range 2 { // the failing jobs' tags, then those of the successors that they name
 		if jobs := posture.ProofJobs(c.Inventory, results, all); len(jobs) > 0 {
 			c.Prove(ctx, jobs)
@@ -68,6 +72,9 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 		notes = append(notes, more...)
 	}
 	results = posture.Settle(results)
+	results = slices.DeleteFunc(results, func(r posture.Result) bool {
+		return !slices.ContainsFunc(o.Rules, func(rule *posture.Rule) bool { return rule.ID == r.Rule })
+	})
 	gaps := o.Gaps
 	if gaps == nil {
 		gaps = &posture.Gaps{}
@@ -86,11 +93,21 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 	}
 	r := posture.Assemble(c.Inventory, results, o.Rules, o.Tool, c.Calls, took.Round(time.Millisecond), notes)
 	code := posture.ExitCode(r.Results, o.FailOn)
-	r.Results = slices.Clone(posture.Selection{Statuses: o.Selection.Statuses}.Apply(r.Results))
-	if r.Results == nil {
-		r.Results = []posture.Result{}
-	}
+	r.Show(o.Selection.Statuses)
 	return &Outcome{r, code, c.Throttled}, nil
+}
+
+// withUses are the chosen rules and those that they use.
+func withUses(pack *posture.Pack, chosen []*posture.Rule) []*posture.Rule {
+	all := slices.Clone(chosen)
+	for i := 0; i < len(all); i++ {
+		for _, id := range all[i].Uses {
+			if used, ok := pack.Rule(id); ok && !slices.ContainsFunc(all, func(r *posture.Rule) bool { return r.ID == id }) {
+				all = append(all, used)
+			}
+		}
+	}
+	return all
 }
 
 // trusted are the accounts that any rule trusts buckets of.

@@ -25,7 +25,7 @@ type call struct {
 	region    *region // never nil
 	caller    string  // the caller's ARN
 	userID    string
-	path      string // path, query and body, for Fault.Resource
+	path      string // path, query, body and expected bucket owner, for Fault.Resource
 	offset    int    // where the page begins
 	header    http.Header
 	fault     *Fault // that happens to the answer
@@ -157,7 +157,7 @@ func (s *Server) prepare(c *call, r *http.Request) (*http.Request, error) {
 	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-www-form-urlencoded") {
 		text = unescape(text)
 	}
-	c.path = r.URL.Path + "?" + unescape(r.URL.RawQuery) + "\n" + text
+	c.path = r.URL.Path + "?" + unescape(r.URL.RawQuery) + "\n" + text + "\n" + r.Header.Get("X-Amz-Expected-Bucket-Owner")
 	return r, nil
 }
 

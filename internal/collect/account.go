@@ -24,6 +24,7 @@ type account struct {
 	slots        *semaphore.Weighted // calls in flight
 	foreign      bool                // the endpoint is not AWS's
 	capabilities *Capabilities       // of a foreign endpoint that names them
+	covered      []string            // services that the capabilities speak for
 	regions      []*region
 
 	mu     sync.Mutex // guards what follows
@@ -40,8 +41,14 @@ func (c *collector) open(ctx context.Context, t Target, inv *posture.Account) (*
 		return nil, &posture.Unread{Source: source, Code: codeCredentials, Message: plain(err.Error(), 400)}
 	}
 	if t.recorded != nil {
-		a.cfg, a.foreign, a.capabilities = cfg, t.recorded.Foreign, t.recorded.Capabilities
-		a.addRegions(t.Regions)
+		a.cfg, a.foreign, a.capabilities, a.covered = cfg, t.recorded.Foreign, t.recorded.Capabilities, t.recorded.Covered
+		names := slices.DeleteFunc(slices.Clone(t.Regions), func(r string) bool {
+			return len(a.Regions) > 0 && !slices.Contains(a.Regions, r) || slices.Contains(a.Exclude, r)
+		})
+		if len(names) == 0 {
+			return nil, &posture.Unread{Source: source, Code: codeNoRegions, Message: "the recording has none of the regions that were asked for: it has " + strings.Join(t.Regions, ", ")}
+		}
+		a.addRegions(names)
 		return a, nil
 	}
 	hops := c.hops(t)
@@ -109,6 +116,10 @@ func (a *account) enabled(ctx context.Context, t Target) ([]string, *posture.Unr
 		names = found
 	}
 	names = slices.DeleteFunc(names, func(r string) bool { return slices.Contains(a.Exclude, r) })
+	if len(names) == 0 {
+		source := posture.Source{Operation: "ec2:DescribeRegions", Account: a.inv.ID, Time: a.started}
+		return nil, &posture.Unread{Source: source, Code: codeNoRegions, Message: "no region is left to read: --exclude-regions takes away all of --regions"}
+	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
 }

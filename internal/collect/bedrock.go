@@ -60,6 +60,8 @@ func takeJob(out *bedrock.GetModelCustomizationJobOutput) (*posture.JobDetail, e
 			d.InvocationLogs = true
 			if s3, ok := logs.InvocationLogSource.(*types.InvocationLogSourceMemberS3Uri); ok {
 				d.LogsURI = s3.Value
+			} else {
+				t.fail("trainingDataConfig.invocationLogsConfig.invocationLogSource is of a kind that is not known")
 			}
 		}
 	}
@@ -68,8 +70,14 @@ func takeJob(out *bedrock.GetModelCustomizationJobOutput) (*posture.JobDetail, e
 			d.Validation = append(d.Validation, t.str("validationDataConfig.validators[].s3Uri", one.S3Uri))
 		}
 	}
-	if c, ok := out.CustomizationConfig.(*types.CustomizationConfigMemberDistillationConfig); ok && c.Value.TeacherModelConfig != nil {
-		d.Teacher = aws.ToString(c.Value.TeacherModelConfig.TeacherModelIdentifier)
+	switch c := out.CustomizationConfig.(type) {
+	case *types.CustomizationConfigMemberDistillationConfig:
+		if c.Value.TeacherModelConfig != nil {
+			d.Teacher = aws.ToString(c.Value.TeacherModelConfig.TeacherModelIdentifier)
+		}
+	case *types.UnknownUnionMember:
+		t.fail("customizationConfig is of a kind that is not known: %s", c.Tag)
+	default: // none, or one without other models
 	}
 	d.Subnets, d.Groups, d.HasVPC, d.VPC = takeVPC(out.VpcConfig)
 	return d, t.err
@@ -190,7 +198,8 @@ func (g *region) importJob(ctx context.Context, arn string) posture.Datum[*postu
 				d.Source = t.str("modelDataSource.s3DataSource.s3Uri", source.Value.S3Uri)
 			case nil:
 				t.fail("the answer lacks modelDataSource")
-			default: // a source that is not a bucket
+			default:
+				t.fail("modelDataSource is of a kind that is not known")
 			}
 			return d, t.err
 		})

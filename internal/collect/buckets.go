@@ -81,8 +81,7 @@ func (a *account) readBuckets(ctx context.Context) {
 		func() { a.readImportObjects(ctx) },
 	)
 	var beyond []*region
-	var encrypted []*posture.Bucket // the first of each key: its jobs and its place are the key's
-	keys := map[string]bool{}
+	keys := map[string]*keyUse{}
 	for _, name := range slices.Sorted(maps.Keys(a.inv.Buckets)) {
 		b := a.inv.Buckets[name]
 		if b.Region == "" {
@@ -91,15 +90,18 @@ func (a *account) readBuckets(ctx context.Context) {
 		if g := a.reach(b.Region); !slices.Contains(beyond, g) {
 			beyond = append(beyond, g)
 		}
-		if e, ok := b.Encryption.Read(); ok && e != nil && e.Key != "" && !keys[b.Region+" "+e.Key] {
-			keys[b.Region+" "+e.Key] = true
-			encrypted = append(encrypted, b)
+		e, ok := b.Encryption.Read()
+		if !ok || e == nil || e.Key == "" {
+			continue
 		}
+		ref := posture.KeyRef(a.inv.Partition, b.Region, a.inv.ID, e.Key)
+		if u, known := keys[ref]; known {
+			u.jobs = append(u.jobs, b.Jobs...)
+			continue
+		}
+		keys[ref] = &keyUse{slices.Clone(b.Jobs), b.Encryption.Source()}
 	}
-	each(encrypted, func(b *posture.Bucket) {
-		e, _ := b.Encryption.Read()
-		a.reach(b.Region).keyRegion(e.Key).readKey(ctx, e.Key, &keyUse{b.Jobs, b.Encryption.Source()})
-	})
+	each(slices.Sorted(maps.Keys(keys)), func(ref string) { a.regions[0].keyRegion(ref).readKey(ctx, ref, keys[ref]) })
 	each(beyond, func(g *region) { g.readTrails(ctx) })
 }
 
@@ -215,9 +217,12 @@ func (a *account) probe(ctx context.Context, g *region, b *posture.Bucket) *regi
 	}
 	b.Exists, b.Owner = posture.Known(true, anybody.source), posture.Known("", owned.source)
 	for _, trusted := range a.Trusted {
-		if one := head(trusted); one.why == nil {
+		switch one := head(trusted); {
+		case one.why == nil:
 			b.Owner = posture.Known(trusted, one.source)
-			break
+			return g
+		case !isForbidden(one.why): // it may be this one's
+			b.Owner = posture.Missing[string](one.why)
 		}
 	}
 	return g
@@ -333,33 +338,45 @@ func (f fixed) ResolveEndpoint(context.Context, s3control.EndpointParameters) (e
 	return endpointOf(string(f))
 }
 
-// readImportObjects lists the objects that import jobs read: names and dates.
+// importPages is the most pages of 1,000 objects that are listed of one import's source.
+const importPages = 100
+
+// readImportObjects lists the objects that import jobs read, and keeps those that were changed after the import.
 func (a *account) readImportObjects(ctx context.Context) {
 	for _, g := range a.regions {
 		each(g.inv.ImportJobs.Items, func(j *posture.ImportJob) {
-			d, ok := j.Detail.Read()
-			if !ok {
-				return
+			if d, ok := j.Detail.Read(); ok {
+				g.importObjects(ctx, d)
 			}
-			bucket, prefix := posture.SplitURI(d.Source)
-			if bucket == "" {
-				return
-			}
-			in := &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix}
-			d.Objects = list(ctx, g, "s3:ListObjectsV2", d.Source, g.s3().ListObjectsV2, in,
-				func(in *s3.ListObjectsV2Input, token *string) { in.ContinuationToken = token },
-				func(out *s3.ListObjectsV2Output, _ posture.Source) ([]posture.Object, *string, error) {
-					var t taker
-					var objects []posture.Object
-					for _, o := range out.Contents {
-						objects = append(objects, posture.Object{Key: t.str("Key", o.Key), Modified: t.time("LastModified", o.LastModified)})
-					}
-					if !aws.ToBool(out.IsTruncated) {
-						return objects, nil, t.err
-					}
-					t.str("NextContinuationToken", out.NextContinuationToken)
-					return objects, out.NextContinuationToken, t.err
-				})
 		})
 	}
+}
+
+func (g *region) importObjects(ctx context.Context, d *posture.ImportJobDetail) {
+	bucket, prefix := posture.SplitURI(d.Source)
+	if bucket == "" {
+		return
+	}
+	in := &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix}
+	changed := list(ctx, g, "s3:ListObjectsV2", d.Source, g.s3().ListObjectsV2, in,
+		func(in *s3.ListObjectsV2Input, token *string) { in.ContinuationToken = token },
+		func(out *s3.ListObjectsV2Output, page posture.Source) ([]posture.Object, *string, error) {
+			var t taker
+			var objects []posture.Object
+			for _, o := range out.Contents {
+				if modified := t.time("LastModified", o.LastModified); modified.After(d.Since()) {
+					objects = append(objects, posture.Object{Key: t.str("Key", o.Key), Modified: modified})
+				}
+			}
+			d.Seen += len(out.Contents)
+			if !t.boolean("IsTruncated", out.IsTruncated) {
+				return objects, nil, t.err
+			}
+			if page.Page >= importPages {
+				t.fail("there are more than %d pages of objects", importPages)
+			}
+			t.str("NextContinuationToken", out.NextContinuationToken)
+			return objects, out.NextContinuationToken, t.err
+		})
+	d.Changed = changed
 }

@@ -30,6 +30,8 @@ const (
 	codeCredentials = "Credentials"
 	codeNetwork     = "Network"
 	codeCanceled    = "Canceled"
+	codeNoRegions   = "NoRegions"
+	codeTooMany     = "TooMany"
 )
 
 // answer is what came of a call.
@@ -52,7 +54,7 @@ func callPage[I, O, P any](ctx context.Context, g *region, operation, resource s
 		a.skipped = true
 		return a
 	}
-	if g.capabilities != nil && !g.capabilities.serves(operation) {
+	if g.unserved(operation) {
 		a.unserved = true
 		return a
 	}
@@ -140,7 +142,7 @@ func retryable(err error) bool {
 
 // backoff is how long to wait before the next attempt: doubling from 100 ms to 5 s, half of it by chance.
 func backoff(attempt int) time.Duration {
-	d := min(100*time.Millisecond<<(attempt-1), 5*time.Second)
+	d := min(100*time.Millisecond<<min(attempt-1, 6), 5*time.Second)
 	return d/2 + time.Duration(rand.Int64N(int64(d/2))) //nolint:gosec // not a secret
 }
 
@@ -255,7 +257,7 @@ func gone[T any](d posture.Datum[T], what, code string) posture.Datum[T] {
 func list[I, O, P, T any](ctx context.Context, g *region, operation, resource string, method func(context.Context, *I, ...func(*P)) (*O, error), in *I,
 	next func(in *I, token *string), take func(out *O, page posture.Source) ([]T, *string, error),
 ) posture.List[T] {
-	l := posture.List[T]{Collected: true}
+	l := posture.List[T]{Collected: true, Source: posture.Source{Operation: operation, Account: g.account.inv.ID, Region: g.name, Resource: resource}}
 	tokens := map[string]bool{}
 	for page := 1; ; page++ {
 		a := callPage(ctx, g, operation, resource, page, method, in)

@@ -101,6 +101,8 @@ type ManifestAccount struct {
 	// Foreign says that the endpoint is not AWS's, with the capabilities that it named, if any.
 	Foreign      bool          `json:"foreign,omitempty"`
 	Capabilities *Capabilities `json:"capabilities,omitempty"`
+	// Covered are the services that the capabilities speak for.
+	Covered []string `json:"covered,omitempty"`
 }
 
 // Collection is what was read.
@@ -136,6 +138,7 @@ func Run(ctx context.Context, o Options) (*Collection, error) {
 	}
 	c := &collector{Options: o, pacer: pace.New(o.MaxRPS), started: o.Now().UTC().Truncate(time.Second), accounts: map[string]*account{}}
 	if o.Player != nil {
+		c.MaxAttempts = 1 // what was recorded does not change
 		c.started = o.Manifest.Started
 	}
 	targets, err := c.targets(ctx)
@@ -147,7 +150,7 @@ func Run(ctx context.Context, o Options) (*Collection, error) {
 	g.SetLimit(accountsAtOnce)
 	for i, target := range targets {
 		g.Go(func() error {
-			inv, err := c.target(gctx, target, len(targets) == 1 && len(o.Targets) == 0)
+			inv, err := c.target(gctx, target, len(targets) == 1 && len(o.Targets) == 0 && o.Org == nil)
 			inventory.Accounts[i] = inv
 			return err
 		})
@@ -199,7 +202,7 @@ func (c *collector) manifest(inventory *posture.Inventory) error {
 	for _, inv := range inventory.Accounts {
 		one := ManifestAccount{ID: inv.ID, Name: inv.Name, Partition: inv.Partition, Status: inv.Status, Error: inv.Error}
 		if a := c.accounts[inv.ID]; a != nil {
-			one.Foreign, one.Capabilities = a.foreign, a.capabilities
+			one.Foreign, one.Capabilities, one.Covered = a.foreign, a.capabilities, a.covered
 		}
 		for _, r := range inv.Regions {
 			one.Regions = append(one.Regions, r.Name)

@@ -17,6 +17,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/bedrock"
+	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	endpoints "github.com/aws/smithy-go/endpoints"
 
 	"example.com/cloister/internal/posture"
@@ -34,6 +40,32 @@ type Capabilities struct {
 	Regions []string `json:"regions"`
 	// Operations are the operations that are served, by service.
 	Operations map[string][]string `json:"operations"`
+}
+
+// unserved says that the endpoint of an operation's service named what it serves, and not this. Other endpoints are not
+// spoken for: one that serves Bedrock says nothing about AWS's KMS.
+func (a *account) unserved(operation string) bool {
+	service, _, _ := strings.Cut(operation, ":")
+	return a.capabilities != nil && slices.Contains(a.covered, service) && !a.capabilities.serves(operation)
+}
+
+// coverage are the services whose endpoint is the one that was asked.
+func (a *account) coverage(asked string) []string {
+	covered := []string{"bedrock"}
+	for service, base := range map[string]*string{
+		"ec2":        ec2.NewFromConfig(a.cfg, a.ec2Options).Options().BaseEndpoint,
+		"kms":        a.base("kms", kms.NewFromConfig(a.cfg).Options().BaseEndpoint),
+		"cloudtrail": a.base("cloudtrail", cloudtrail.NewFromConfig(a.cfg).Options().BaseEndpoint),
+		"logs":       a.base("logs", cloudwatchlogs.NewFromConfig(a.cfg).Options().BaseEndpoint),
+		"s3":         a.base("s3", s3.NewFromConfig(a.cfg).Options().BaseEndpoint),
+		"s3control":  a.base("s3control", s3control.NewFromConfig(a.cfg).Options().BaseEndpoint),
+	} {
+		if base != nil && *base == asked {
+			covered = append(covered, service)
+		}
+	}
+	slices.Sort(covered)
+	return covered
 }
 
 func (c *Capabilities) serves(operation string) bool {
@@ -96,7 +128,7 @@ func (a *account) capable(ctx context.Context) *posture.Unread {
 	if err := dec.Decode(&found); err != nil || found.Version == "" || len(found.Regions) == 0 || len(found.Operations) == 0 {
 		return nil
 	}
-	a.capabilities = &found
+	a.capabilities, a.covered = &found, a.coverage(*base)
 	return nil
 }
 

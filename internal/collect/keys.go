@@ -26,6 +26,7 @@ func (g *region) readKeys(ctx context.Context) {
 		if ref == "" {
 			return
 		}
+		ref = posture.KeyRef(g.account.inv.Partition, g.name, g.account.inv.ID, ref)
 		u, ok := uses[ref]
 		if !ok {
 			u = &keyUse{found: found}
@@ -76,9 +77,12 @@ func (g *region) readKey(ctx context.Context, ref string, use *keyUse) {
 	g.mu.Lock()
 	k, known := g.inv.Keys[ref]
 	if !known {
-		k = &posture.Key{Ref: ref, Jobs: use.jobs, Found: use.found}
+		k = &posture.Key{Ref: ref, Found: use.found}
 		g.inv.Keys[ref] = k
 	}
+	jobs := append(slices.Clone(k.Jobs), use.jobs...)
+	slices.Sort(jobs)
+	k.Jobs = slices.Compact(jobs)
 	g.mu.Unlock()
 	if known {
 		return

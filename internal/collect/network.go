@@ -84,7 +84,7 @@ func spread[T any](into map[string]posture.Datum[*T], ids []string, found postur
 	if !found.Collected {
 		return
 	}
-	var source posture.Source
+	source := found.Source
 	if len(found.Pages) > 0 {
 		source = found.Pages[0]
 	}
@@ -216,7 +216,7 @@ func (g *region) vpcAttribute(ctx context.Context, vpc string, name types.VpcAtt
 // perVPC gives each VPC its part of a listing over several.
 func perVPC[T any](ids []string, found posture.List[T], of func(T) string, set func(vpc string, l posture.List[T])) {
 	for _, id := range ids {
-		part := posture.List[T]{Pages: found.Pages, Why: found.Why, NotServed: found.NotServed, Collected: found.Collected}
+		part := posture.List[T]{Source: found.Source, Pages: found.Pages, Why: found.Why, NotServed: found.NotServed, Collected: found.Collected}
 		for _, item := range found.Items {
 			if of(item) == id {
 				part.Items = append(part.Items, item)
@@ -232,7 +232,7 @@ type inVPC[T any] struct {
 }
 
 func itemsOf[T any](l posture.List[inVPC[T]]) posture.List[T] {
-	out := posture.List[T]{Pages: l.Pages, Why: l.Why, NotServed: l.NotServed, Collected: l.Collected}
+	out := posture.List[T]{Source: l.Source, Pages: l.Pages, Why: l.Why, NotServed: l.NotServed, Collected: l.Collected}
 	for _, one := range l.Items {
 		out.Items = append(out.Items, one.item)
 	}

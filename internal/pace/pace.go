@@ -1,7 +1,7 @@
 // Package pace keeps callers below rate limits that nobody tells them: one adaptive token bucket for each key, such as
-// account, region, service and action. A bucket starts modestly, doubles while all goes well (slow start), halves when
-// the service says that it is too much, and then grows slowly, as TCP does (RFC 5681, "slow start", "congestion
-// avoidance"). The tokens themselves are golang.org/x/time/rate's.
+// account, region, service and action. A bucket starts modestly, gets faster with each success until the service says that
+// it is too much (as TCP's slow start, RFC 5681), falls far below, and then measures: what the service lets pass between two
+// refusals is its rate. From there it grows slowly. The tokens themselves are golang.org/x/time/rate's.
 package pace
 
 import (
@@ -57,7 +57,7 @@ func (p *Pacer) bucket(key string) *bucket {
 	defer p.mu.Unlock()
 	b, ok := p.buckets[key]
 	if !ok {
-		b = &bucket{limiter: rate.NewLimiter(rate.Limit(p.bound(startRate)), startBurst), turn: make(chan struct{}, 1)}
+		b = &bucket{limiter: rate.NewLimiter(rate.Limit(p.bound(startRate)), max(1, int(p.bound(startBurst)))), turn: make(chan struct{}, 1)}
 		p.buckets[key] = b
 	}
 	return b
@@ -129,7 +129,7 @@ func (k Ticket) Done(throttled bool) {
 	}
 	b.refused, b.refusedAt, b.successes, b.grownAt = true, now, 0, now
 	b.limiter.SetBurst(1)
-	b.limiter.SetLimit(rate.Limit(max(floor, next)))
+	b.limiter.SetLimit(rate.Limit(k.pacer.bound(max(floor, next))))
 	b.limiter.Reserve() // the next request waits
 }
 

@@ -2,6 +2,7 @@ package posture
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -191,6 +192,26 @@ func coverage(results []Result) Coverage {
 		c.Unread = append(c.Unread, *found[k])
 	}
 	return c
+}
+
+// Show leaves only results of some statuses in the report, and counts what it leaves out. None leaves all.
+func (r *Report) Show(statuses []Status) {
+	if len(statuses) == 0 {
+		return
+	}
+	r.Hidden = map[Status]int{}
+	kept := []Result{}
+	for i := range r.Results {
+		if slices.Contains(statuses, r.Results[i].Status) {
+			kept = append(kept, r.Results[i])
+		} else {
+			r.Hidden[r.Results[i].Status]++
+		}
+	}
+	r.Results = kept
+	if n := len(r.Results); n < r.Coverage.Total {
+		r.Notes = append(r.Notes, fmt.Sprintf("%d of %d results are shown: those with the statuses that were asked for", n, r.Coverage.Total))
+	}
 }
 
 // ExitCode is what an audit ends with: 3 for an unmuted FAIL at or above failOn ("" for none), 4 for an ERROR outside the

@@ -95,10 +95,11 @@ func (j *judge) result(r *Rule, s Subject) Result {
 	if s.why != nil { // several gaps of one region are several results
 		res.Discriminator = strings.TrimSpace(s.why.Operation + " " + s.why.Resource)
 	}
+	res.Gap, res.TagsUnread = s.why != nil, s.Tags.Why() != nil
 	if tags, ok := s.Tags.Read(); ok {
 		res.Tags = tags
 	}
-	if s.Type == r.Resource || r.ID == "MC-JOB-001" {
+	if s.Type == r.Resource {
 		res.Commands = commands(r, s)
 	}
 	res.ID = ResultID(res.Rule, res.Partition, res.Account, res.Region, res.Resource, res.Discriminator)

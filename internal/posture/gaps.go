@@ -86,7 +86,12 @@ func (gs *Gaps) Apply(results []Result, now time.Time) ([]Result, []string) {
 	out := slices.Clone(results)
 	for i := range out {
 		if out[i].Status == Error && len(out[i].Unread) > 0 {
-			out[i].Accepted = !slices.ContainsFunc(out[i].Unread, func(u *Unread) bool { return !gs.accepts(u, now) })
+			out[i].Accepted = true
+			for _, u := range out[i].Unread { // all of them, so that every gap that matches counts as used
+				if !gs.accepts(u, now) {
+					out[i].Accepted = false
+				}
+			}
 		}
 	}
 	var notes []string

@@ -50,17 +50,15 @@ func importSource(t *Trial, s Subject, j *ImportJob) Outcome {
 			return Passed("")
 		},
 		func() Outcome {
-			since := d.Ended
-			if since.IsZero() {
-				since = d.Created
-			}
-			objects := NeedAll(t, d.Objects)
-			for _, o := range objects {
-				if o.Modified.After(since) {
-					return Failed("object %s was changed after import job %s read it", o.Key, j.Name).With("lastModified", o.Modified)
+			if len(d.Changed.Items) > 0 {
+				o := d.Changed.Items[0]
+				for _, page := range d.Changed.Pages {
+					t.saw(page)
 				}
+				return Failed("object %s was changed after import job %s read it", o.Key, j.Name).With("lastModified", o.Modified)
 			}
-			return Passed("the %d objects that import job %s read are unchanged, in a versioned bucket of a known account", len(objects), j.Name)
+			NeedAll(t, d.Changed)
+			return Passed("the %d objects that import job %s read are unchanged, in a versioned bucket of a known account", d.Seen, j.Name)
 		},
 	).With("s3Uri", d.Source)
 }

@@ -155,8 +155,17 @@ type ImportJobDetail struct {
 	Model             string
 	Key               string
 	Created, Ended    time.Time
-	// Objects are those below Source; only names and dates.
-	Objects List[Object]
+	// Changed are the objects below Source that were changed after Since, of Seen in all; only names and dates.
+	Changed List[Object]
+	Seen    int
+}
+
+// Since is when the job had read its source: when it ended, or else when it was created.
+func (d *ImportJobDetail) Since() time.Time {
+	if d.Ended.IsZero() {
+		return d.Created
+	}
+	return d.Ended
 }
 
 // Object is an S3 object's name and date.

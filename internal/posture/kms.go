@@ -49,12 +49,33 @@ func keys(a *Account) []Subject {
 		}
 		return gaps
 	})...)
+	at := map[string]int{} // a key that is named by alias and by ARN is one key
 	for _, r := range slices.Concat(a.Regions, a.Beyond) {
 		for _, ref := range sortedKeys(r.Keys) {
-			gaps = append(gaps, keySubject(r, r.Keys[ref]))
+			s := keySubject(r, r.Keys[ref])
+			if i, known := at[s.ARN]; known {
+				jobs := append(slices.Clone(gaps[i].Jobs), s.Jobs...)
+				slices.Sort(jobs)
+				gaps[i].Jobs = slices.Compact(jobs)
+				continue
+			}
+			at[s.ARN] = len(gaps)
+			gaps = append(gaps, s)
 		}
 	}
 	return gaps
+}
+
+// KeyRef is the ARN of a key or alias that something in a region names by id, alias or ARN.
+func KeyRef(partition, region, account, ref string) string {
+	switch {
+	case ref == "" || strings.HasPrefix(ref, "arn:"):
+		return ref
+	case strings.HasPrefix(ref, "alias/"):
+		return "arn:" + partition + ":kms:" + region + ":" + account + ":" + ref
+	default:
+		return "arn:" + partition + ":kms:" + region + ":" + account + ":key/" + ref
+	}
 }
 
 func keySubject(r *Region, k *Key) Subject {
@@ -155,6 +176,8 @@ func keyGrants(t *Trial, s Subject, k *Key) Outcome {
 // orphan says that an ARN names a job or model of the region that does not exist, or "".
 func orphan(t *Trial, r *Region, arn string) string {
 	switch {
+	case !slices.Contains(r.Account.Regions, r): // of a region that was not chosen: its jobs were not read
+		return ""
 	case strings.HasPrefix(arn, r.arn("bedrock", "model-customization-job/")):
 		if r.job(arn) == nil {
 			NeedAll(t, r.Jobs)

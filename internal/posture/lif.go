@@ -71,18 +71,23 @@ func jobResolved(t *Trial, s Subject, j *Job) Outcome {
 		return Skipped("job %s has not ended", j.Name)
 	}
 	var failing []string
+	var missing []*Unread
 	for _, id := range settled() {
-		if t.Verdict(id, s).Status == Fail {
+		switch out := t.Verdict(id, s); out.Status {
+		case Fail:
 			failing = append(failing, id)
+		case Error:
+			missing = append(missing, out.Unread...)
+		default: // answered for
 		}
 	}
 	if len(failing) > 0 {
-		return Failed("job %s has ended and still fails %s: no successor, no mute", j.Name, strings.Join(failing, ", ")).With("failing", failing)
+		out := Failed("job %s has ended and still fails %s: no successor, no mute", j.Name, strings.Join(failing, ", ")).With("failing", failing)
+		out.Unread = missing // Settle needs it, when all that fails is answered for
+		return out
 	}
-	for _, id := range settled() {
-		if out := t.Verdict(id, s); out.Status == Error {
-			return Outcome{Status: Error, Message: out.Message, Unread: out.Unread}
-		}
+	if len(missing) > 0 {
+		return Outcome{Status: Error, Message: unreadMessage(missing[0]), Unread: missing}
 	}
 	return Passed("job %s fails none of %s", j.Name, strings.Join(settled(), ", "))
 }

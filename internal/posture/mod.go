@@ -115,7 +115,7 @@ func servedModel(t *Trial, s Subject, v *Serving) Outcome {
 func (r *Region) servedBy(model string) []*Serving {
 	var found []*Serving
 	for _, v := range slices.Concat(r.Deployments.Items, r.Throughputs.Items) {
-		if v.Model == model || v.Desired == model {
+		if v.Status != "Failed" && (v.Model == model || v.Desired == model) {
 			found = append(found, v)
 		}
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
 	"slices"
 	"strings"
 	"time"
@@ -82,11 +81,6 @@ func parseMute(node *yaml.Node, now time.Time) *Mute {
 }
 
 func (m *Mute) check(now time.Time) string {
-	for _, pattern := range []string{m.Rule, m.Account, m.Region, m.Resource} {
-		if _, err := path.Match(pattern, ""); err != nil {
-			return fmt.Sprintf("the pattern %q is malformed", pattern)
-		}
-	}
 	day, err := time.Parse(time.DateOnly, m.Expires)
 	switch {
 	case m.Rule == "":
@@ -134,23 +128,23 @@ func (ms *Mutes) Apply(results []Result, now time.Time) ([]Result, []string) {
 		if out[i].Status != Fail {
 			continue
 		}
+		out[i].Mute = nil
 		for _, m := range ms.Mutes {
 			if !m.Matches(&out[i]) {
 				continue
 			}
 			m.used++
-			if !m.expired(now) {
+			if out[i].Mute == nil && !m.expired(now) {
 				out[i].Status = Muted
 				out[i].Mute = &MuteNote{Reason: m.Reason, Owner: m.Owner, Expires: m.Expires}
-				break
 			}
 		}
 	}
 	SortResults(out)
-	return out, ms.notes(now)
+	return out, ms.notes(out, now)
 }
 
-func (ms *Mutes) notes(now time.Time) []string {
+func (ms *Mutes) notes(results []Result, now time.Time) []string {
 	var notes []string
 	for _, m := range ms.Mutes {
 		switch {
@@ -158,8 +152,8 @@ func (ms *Mutes) notes(now time.Time) []string {
 			notes = append(notes, fmt.Sprintf("the mute on line %d is malformed and mutes nothing: %s", m.line, m.broken))
 		case m.expired(now):
 			notes = append(notes, fmt.Sprintf("the mute of %s on line %d expired on %s (owner %s): it mutes nothing", m.Rule, m.line, m.Expires, m.Owner))
-		case m.used == 0:
-			notes = append(notes, fmt.Sprintf("the mute of %s on line %d matches no finding (owner %s): 'cloister mute prune' takes it out", m.Rule, m.line, m.Owner))
+		case m.used == 0 && slices.ContainsFunc(results, func(r Result) bool { return matches(m.Rule, r.Rule) }): // it was judged
+			notes = append(notes, fmt.Sprintf("the mute of %s on line %d matches no finding (owner %s): 'cloister mute prune --from report.json' takes it out", m.Rule, m.line, m.Owner))
 		}
 	}
 	return notes

@@ -116,8 +116,15 @@ func vpcs(a *Account) []Subject {
 func endpoints(a *Account) []Subject {
 	return a.each(func(r *Region) []Subject {
 		uses, gaps := r.vpcUses()
+		var told *Unread // one listing may be of several VPCs
 		for _, use := range uses {
-			found := listed(r, use.vpc.Endpoints, func(e *Endpoint) Subject {
+			l := use.vpc.Endpoints
+			if l.Why != nil && l.Why == told {
+				l.Why = nil
+			} else if l.Why != nil {
+				told = l.Why
+			}
+			found := listed(r, l, func(e *Endpoint) Subject {
 				s := r.subject(TypeEndpoint, r.arn("ec2", "vpc-endpoint/"+e.ID), e.ID, e)
 				s.Jobs = use.jobs
 				if len(use.vpc.Endpoints.Pages) > 0 {

@@ -106,6 +106,8 @@ func (d Datum[T]) Collected() bool { return d.state != notCollected }
 // List is what a listing found, complete or not.
 type List[T any] struct {
 	Items []T
+	// Source is the listing's first call, made or not.
+	Source Source
 	// Pages are the calls that were answered.
 	Pages []Source
 	// Why is set when the listing broke off: Items are those before.

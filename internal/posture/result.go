@@ -25,6 +25,8 @@ type Report struct {
 	Accounts []AccountReport `json:"accounts"`
 	// Assumptions are layers that a member account cannot read and that only restrict, such as SCPs.
 	Assumptions []string `json:"assumptions"`
+	// Hidden counts the results that a choice of statuses left out; coverage counts them.
+	Hidden map[Status]int `json:"hidden,omitempty"`
 	// Notes are things the operator should know: expired, unused and malformed mutes, unused accepted gaps.
 	Notes []string     `json:"notes"`
 	Rules []RuleReport `json:"rules"`
@@ -114,10 +116,14 @@ type Result struct {
 	Name          string `json:"name"`
 	Type          string `json:"type"`
 	Discriminator string `json:"discriminator,omitempty"`
-	Message       string `json:"message"`
+	// Gap says that the result stands for resources that could not be enumerated: no selection leaves it out.
+	Gap     bool   `json:"gap,omitempty"`
+	Message string `json:"message"`
 	// Jobs are the names of the jobs through which the resource was found.
 	Jobs []string          `json:"jobs,omitempty"`
 	Tags map[string]string `json:"tags,omitempty"`
+	// TagsUnread says that the resource may have tags: a selection by tag keeps it.
+	TagsUnread bool `json:"tagsUnread,omitempty"`
 	// Evidence are the calls that the verdict rests on.
 	Evidence []Source `json:"evidence"`
 	// Facts are the values that decided.

@@ -25,6 +25,7 @@ func (e *ProfileError) Error() string { return fmt.Sprintf("%s:%d: %s", e.File, 
 
 // WithProfile gives the pack as a rule profile changes it. The profile is YAML:
 //
+//	version: 1
 //	rules:
 //	  MC-JOB-002:
 //	    severity: medium
@@ -67,13 +68,20 @@ func (p *profileParser) parse(data []byte) error {
 	if err := dec.Decode(new(yaml.Node)); err == nil {
 		return &ProfileError{p.file, 1, "more than one document"}
 	}
+	version := ""
 	p.members(root.Content[0], "a profile", func(key, value *yaml.Node) {
-		if key.Value != "rules" {
-			p.addf(key, "unknown key %q; a profile has rules", key.Value)
-			return
+		switch key.Value {
+		case "version":
+			version = value.Value
+		case "rules":
+			p.members(value, "rules", p.rule)
+		default:
+			p.addf(key, "unknown key %q; a profile has version and rules", key.Value)
 		}
-		p.members(value, "rules", p.rule)
 	})
+	if len(p.errs) == 0 && version != "1" {
+		p.addf(root.Content[0], "version is %q; this program reads version 1: begin the file with 'version: 1'", version)
+	}
 	return errors.Join(p.errs...)
 }
 

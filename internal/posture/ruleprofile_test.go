@@ -11,6 +11,7 @@ func TestWithProfile(t *testing.T) {
 	t.Parallel()
 	pack := loaded(t)
 	first, err := pack.WithProfile("a.yaml", []byte(`
+version: 1
 rules:
   MC-JOB-002:
     severity: high
@@ -24,7 +25,7 @@ rules:
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := first.WithProfile("b.yaml", []byte("rules: {MC-JOB-002: {settings: {min_azs: 4}}}"))
+	second, err := first.WithProfile("b.yaml", []byte("version: 1\nrules: {MC-JOB-002: {settings: {min_azs: 4}}}"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,6 +58,7 @@ func TestWithProfileRefuses(t *testing.T) {
 	pack := loaded(t)
 	for _, c := range []struct{ name, text, want string }{
 		{"empty", "", "p.yaml:1: the profile is empty"},
+		{"no version", "rules: {}\n", "begin the file with 'version: 1'"},
 		{"only a comment", "# nothing\n", "p.yaml:1: the profile is empty"},
 		{"not YAML", "rules: [", "p.yaml: "},
 		{"list", "- rules\n", "p.yaml:1: a profile must be a mapping"},

@@ -154,13 +154,13 @@ func bucketKey(t *Trial, s Subject, b *Bucket) Outcome {
 
 // key finds a key by how it was named; region is where a name without ARN belongs.
 func (a *Account) key(ref, region string) *Key {
-	if parts := strings.SplitN(ref, ":", 6); len(parts) == 6 && parts[0] == "arn" {
-		region = parts[3]
+	ref = KeyRef(a.Partition, region, a.ID, ref)
+	parts := strings.SplitN(ref, ":", 6)
+	if len(parts) != 6 {
+		return nil
 	}
-	for _, r := range slices.Concat(a.Regions, a.Beyond) {
-		if r.Name == region {
-			return r.Keys[ref]
-		}
+	if r := a.region(parts[3]); r != nil {
+		return r.Keys[ref]
 	}
 	return nil
 }

@@ -2,12 +2,14 @@ package posture
 
 import (
 	"fmt"
-	"path"
 	"slices"
 	"strings"
+
+	"example.com/cloister/internal/policy"
 )
 
-// Selection says which results to show. Zero fields select everything.
+// Selection says which results to show. Zero fields select everything. What stands for resources that could not be
+// enumerated is always selected, and so is, by tag, a resource whose tags were not read.
 type Selection struct {
 	Severities []Severity
 	Statuses   []Status
@@ -33,12 +35,18 @@ func (s Selection) selects(r *Result) bool {
 	if len(s.Statuses) > 0 && !slices.Contains(s.Statuses, r.Status) {
 		return false
 	}
+	if r.Gap { // what it stands for may be selected
+		return true
+	}
 	if len(s.Jobs) > 0 && !slices.ContainsFunc(s.Jobs, func(job string) bool {
 		return job == r.Resource || slices.Contains(r.Jobs, job) || slices.Contains(r.Jobs, nameOfJob(job))
 	}) {
 		return false
 	}
 	for key, value := range s.Tags {
+		if r.TagsUnread {
+			break
+		}
 		if have, ok := r.Tags[key]; !ok || value != "" && have != value {
 			return false
 		}
@@ -73,10 +81,5 @@ func (p *Pack) Choose(names, excluded, groups, frameworks []string) ([]*Rule, er
 
 // matches is an anchored match with * and ?: the whole of s must match. An empty pattern matches everything.
 func matches(pattern, s string) bool {
-	if pattern == "" {
-		return true
-	}
-	// path.Match knows no crossing of "/", which ARNs have.
-	ok, err := path.Match(strings.ReplaceAll(pattern, "/", "\x01"), strings.ReplaceAll(s, "/", "\x01"))
-	return err == nil && ok
+	return pattern == "" || policy.Glob(pattern, s)
 }

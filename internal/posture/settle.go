@@ -145,11 +145,13 @@ func (r *Region) successor(old *Job) *Job {
 	switch {
 	case !ok || back[TagSupersedes] != old.ARN:
 		return nil
-	case is.Status != "Completed" || is.Created.Before(was.Created):
+	case is.Status != "Completed" || !is.Created.After(was.Created):
 		return nil
 	case is.Role != was.Role || is.Base != was.Base || is.Teacher != was.Teacher || is.CustomizationType != was.CustomizationType:
 		return nil
 	case is.Training != was.Training || is.LogsURI != was.LogsURI || !slices.Equal(is.Validation, was.Validation) || !sameOutput(is.Output, was.Output):
+		return nil
+	case was.Model == "" && was.Status == "Completed": // it made one, and nobody says which
 		return nil
 	case !r.unserved(was.Model):
 		return nil
@@ -185,7 +187,12 @@ func Settle(results []Result) []Result {
 		}
 		failing, _ := r.Facts["failing"].([]string)
 		open := slices.DeleteFunc(slices.Clone(failing), func(id string) bool { return answered[id+" "+r.Resource] })
-		if len(failing) > 0 && len(open) == 0 {
+		switch {
+		case len(failing) == 0 || len(open) > 0:
+			r.Unread = nil
+		case len(r.Unread) > 0: // something else may fail
+			r.Status, r.Message = Error, unreadMessage(r.Unread[0])
+		default:
 			r.Status = Pass
 			r.Message = "every failing rule of job " + r.Name + " has a successor or a mute: " + strings.Join(failing, ", ")
 		}

@@ -111,7 +111,7 @@ func hashOf(text string) string {
 func verdictSentence(r *posture.Report, c counts) string {
 	var sentence string
 	switch {
-	case len(r.Results) == 0:
+	case r.Coverage.Total == 0:
 		sentence = "There was nothing to judge."
 	case c[posture.Fail] == 0 && c[posture.Error] == 0:
 		sentence = "Nothing fails, and everything could be judged."

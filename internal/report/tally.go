@@ -8,11 +8,14 @@ import (
 	"example.com/cloister/internal/posture"
 )
 
-// counts is how many results have each verdict.
+// counts is how many results have each verdict, with those that a choice of statuses hides.
 type counts map[posture.Status]int
 
 func countsOf(r *posture.Report) counts {
 	c := counts{}
+	for status, n := range r.Hidden {
+		c[status] += n
+	}
 	for i := range r.Results {
 		c[r.Results[i].Status]++
 	}
@@ -118,7 +121,7 @@ func thousands(n int) string {
 // percent is part of whole in per cent with one decimal, cut, never rounded up to 100.
 func percent(part, whole int) string {
 	if whole == 0 {
-		return "100 %"
+		return "nothing"
 	}
 	tenths := part * 1000 / whole
 	if tenths%10 == 0 {

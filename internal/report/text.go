@@ -82,10 +82,24 @@ func writeText(w *bufio.Writer, r *posture.Report, o Options) error {
 func textCoverage(t *terminal, r *posture.Report) {
 	t.blank()
 	style, unread := green, "; everything was read"
-	if operations := unreadOperations(r); len(operations) > 0 {
+	operations := unreadOperations(r)
+	switch {
+	case len(operations) > 0:
 		style, unread = yellow, "; unread: "+few(operations)
+	case !allRead(r):
+		style, unread = yellow, "; not everything was read"
 	}
 	t.line(0, style, "Evaluated "+evaluated(r)+unread)
+}
+
+// allRead says that every account and region was read whole.
+func allRead(r *posture.Report) bool {
+	for _, a := range r.Accounts {
+		if a.Status == "error" || slices.ContainsFunc(a.Regions, func(region posture.RegionReport) bool { return region.Unread > 0 }) {
+			return false
+		}
+	}
+	return true
 }
 
 // unreadOperations lists the operations that failed somewhere, those that are no accepted gaps first.

@@ -157,7 +157,10 @@ func (c *recording) Do(req *http.Request) (*http.Response, error) {
 	case err != nil:
 		e.Error = kind(err)
 	default:
-		text, readErr := io.ReadAll(io.LimitReader(resp.Body, maxBody))
+		text, readErr := io.ReadAll(io.LimitReader(resp.Body, maxBody+1))
+		if readErr == nil && len(text) > maxBody {
+			readErr = fmt.Errorf("the answer is larger than %d MiB", maxBody>>20)
+		}
 		_ = resp.Body.Close()
 		if readErr != nil { // a body that breaks off is recorded as that
 			e.Error, err = kind(readErr), readErr
