@@ -20,6 +20,7 @@ import (
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 
+	"example.com/cloister/internal/pace"
 	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/tape"
 )
@@ -88,12 +89,8 @@ func try[I, O, P any](ctx context.Context, g *region, key string, method func(co
 	if g.Player != nil { // nothing to be gentle with
 		return method(ctx, in)
 	}
-	ticket, err := g.pacer.Wait(ctx, key)
+	ticket, err := admit(ctx, g, key)
 	if err != nil {
-		return nil, err
-	}
-	if err := g.slots.Acquire(ctx, 1); err != nil {
-		ticket.Done(false)
 		return nil, err
 	}
 	defer g.slots.Release(1)
@@ -107,6 +104,23 @@ func try[I, O, P any](ctx context.Context, g *region, key string, method func(co
 	}
 	ticket.Done(throttled)
 	return out, err
+}
+
+// admit waits for the pace and for a slot, which it leaves taken.
+func admit(ctx context.Context, g *region, key string) (pace.Ticket, error) {
+	for {
+		ticket, err := g.pacer.Wait(ctx, key)
+		if err != nil {
+			return ticket, err
+		}
+		if err := g.slots.Acquire(ctx, 1); err != nil {
+			return ticket, err
+		}
+		if !ticket.Stale() {
+			return ticket, nil
+		}
+		g.slots.Release(1)
+	}
 }
 
 func isThrottle(err error) bool {

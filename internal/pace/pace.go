@@ -103,6 +103,10 @@ func (b *bucket) refusedSince(t time.Time) bool {
 	return b.refusedAt.After(t)
 }
 
+// Stale says that the service has refused a request since the ticket was given: a request that was held up meanwhile is one
+// too many. Wait for another ticket; Done need not be called on this one.
+func (k Ticket) Stale() bool { return k.bucket.refusedSince(k.at) }
+
 // Done reports how the request went: whether the service said that it was too much.
 func (k Ticket) Done(throttled bool) {
 	b := k.bucket
