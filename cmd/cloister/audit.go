@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"time"
 
@@ -176,6 +177,9 @@ func (f *auditFlags) collection(c *cobra.Command) (collect.Options, error) {
 		if !ok || strings.Contains(service, ":") {
 			service, url = "", e
 		}
+		if service != "" && !slices.Contains(collect.Services(), service) {
+			return o, usageErrorf("--endpoint %s: the auditor calls no service %q; it calls %s", e, service, strings.Join(collect.Services(), ", "))
+		}
 		if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
 			return o, usageErrorf("--endpoint %s: write [SERVICE=]http(s)://HOST[:PORT]", e)
 		}
@@ -268,7 +272,7 @@ func (f *auditFlags) files(o *audit.Options) error {
 		if err != nil {
 			return err
 		}
-		if o.Gaps, err = posture.ParseGaps(text); err != nil {
+		if o.Gaps, err = posture.ParseGaps(text, o.Collect.Now()); err != nil {
 			return mistakeIn(f.gaps, err)
 		}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -30,6 +31,8 @@ func parseOutputs(specs []string) ([]output, error) {
 		}
 		if file == "-" {
 			stdout++
+		} else if err := writable(file); err != nil {
+			return nil, usageErrorf("--report %s: %v", spec, err)
 		}
 		outputs = append(outputs, output{format, file})
 	}
@@ -44,18 +47,34 @@ func parseOutputs(specs []string) ([]output, error) {
 
 // writeOutputs writes the files first, each by rename, so that a broken pipe on standard output costs no report.
 func writeOutputs(stdout io.Writer, outputs []output, r *posture.Report) error {
+	var errs []error // one that cannot be written does not cost the others
 	for _, o := range outputs {
 		if o.file == "-" {
 			continue
 		}
 		if err := writeFile(o.file, func(w io.Writer) error { return report.Write(w, o.format, r, report.Options{}) }); err != nil {
-			return fmt.Errorf("report %s: %w", o.file, err)
+			errs = append(errs, fmt.Errorf("report %s: %w", o.file, err))
 		}
 	}
 	for _, o := range outputs {
 		if o.file == "-" {
-			return report.Write(stdout, o.format, r, terminal(stdout))
+			errs = append(errs, report.Write(stdout, o.format, r, terminal(stdout)))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// writable finds out before a long scan whether a report can be put where it is to go.
+func writable(file string) error {
+	if info, err := os.Stat(file); err == nil && info.IsDir() {
+		return fmt.Errorf("%s is a folder", file)
+	}
+	info, err := os.Stat(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	if !info.IsDir() {
+		return fmt.Errorf("%s is no folder", filepath.Dir(file))
 	}
 	return nil
 }
@@ -136,6 +155,7 @@ func (p *progress) step(s collect.Progress) {
 }
 
 func line(s collect.Progress) string {
+	s.Account, s.Region = report.Visible(s.Account), report.Visible(s.Region)
 	switch {
 	case s.NoBedrock:
 		return fmt.Sprintf("%s %-15s Amazon Bedrock does not exist here", s.Account, s.Region)

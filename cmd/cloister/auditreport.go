@@ -83,7 +83,7 @@ func printDiff(w io.Writer, differences []posture.Difference) error {
 		} else {
 			is = string(r.Status)
 		}
-		_, err := fmt.Fprintf(w, "%-12s %s -> %s  %s %s  %s %s (%s)\n", d.Change, was, is, r.Rule, r.ID, r.Region, report.Visible(r.Name), r.Account)
+		_, err := fmt.Fprintf(w, "%-12s %s -> %s  %s %s  %s %s (%s)\n", d.Change, was, is, report.Visible(r.Rule), report.Visible(r.ID), report.Visible(r.Region), report.Visible(r.Name), report.Visible(r.Account))
 		if err != nil {
 			return err
 		}

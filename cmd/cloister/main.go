@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"example.com/cloister/internal/report"
 )
 
 func main() {
@@ -34,11 +36,11 @@ func run() int {
 	}
 	if exit, ok := errors.AsType[*exitError](err); ok {
 		if exit.message != "" {
-			fmt.Fprintln(os.Stderr, "cloister: "+exit.message)
+			fmt.Fprintln(os.Stderr, "cloister: "+visible(exit.message))
 		}
 		return exit.code
 	}
-	fmt.Fprintln(os.Stderr, "cloister:", err)
+	fmt.Fprintln(os.Stderr, "cloister:", visible(err.Error()))
 	if strings.HasPrefix(err.Error(), "unknown command") { // cobra's own, without a type
 		return 2
 	}
@@ -46,6 +48,15 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "cloister:", more)
 	}
 	return 1
+}
+
+// visible is an error's text, which may quote what a service or a file says, without control characters; its lines stay.
+func visible(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = report.Visible(line)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // exitError ends the program with a code of its own: 1 failed, 2 wrong usage, 124 time-out.

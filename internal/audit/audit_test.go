@@ -2,8 +2,11 @@ package audit_test
 
 import (
 	"bytes"
+	"io"
+	"net/http"
 	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -227,7 +230,7 @@ func TestDocumentedFiles(t *testing.T) {
 		case bytes.Contains(file, []byte("accounts:\n")):
 			_, err = collect.ParseTargets(file)
 		case bytes.Contains(file, []byte("gaps:")):
-			_, err = posture.ParseGaps(file)
+			_, err = posture.ParseGaps(file, clock())
 		default:
 			_, err = pack.WithProfile("docs/audit.md", file)
 		}
@@ -235,4 +238,128 @@ func TestDocumentedFiles(t *testing.T) {
 			t.Errorf("%v in:\n%s", err, block[1])
 		}
 	}
+}
+
+// TestCircleOfCopies: two copy jobs that name each other's models are an ERROR, not the end of the program.
+func TestCircleOfCopies(t *testing.T) {
+	t.Parallel()
+	const triage, support = "arn:aws:bedrock:us-east-1:111122223333:custom-model/amazon.nova-micro-v1:0:128k/k7c2m9x4b1za", "arn:aws:bedrock:us-east-1:111122223333:custom-model/amazon.nova-micro-v1:0:128k/w4vtut9aq95n"
+	outcome := audited(t, only(t, "MC-MOD-002"), []awsfake.Patch{
+		at("~/models/0/jobArn", nil),
+		at("~/copyJobs/-", map[string]any{
+			"jobArn": "arn:aws:bedrock:us-east-1:111122223333:model-copy-job/c1rcl3c1rcl3", "status": "Completed", "creationTime": "2026-11-02T13:05:00.812Z",
+			"sourceAccountId": me, "sourceModelArn": triage, "targetModelArn": support,
+		}),
+	})
+	for _, s := range status(outcome, "MC-MOD-002") {
+		if s != "ERROR" {
+			t.Errorf("a model of the circle is %s", s)
+		}
+	}
+}
+
+// TestPublicBucketOfAnother: the block of our own account does nothing for another's bucket.
+func TestPublicBucketOfAnother(t *testing.T) {
+	t.Parallel()
+	outcome := audited(t, only(t, "MC-S3-001", "MC-S3-002"), []awsfake.Patch{
+		{Path: "/accounts/" + me + "/buckets/acme-train", Delete: true},
+		{Path: "/accounts/999988887777/buckets/acme-train", Set: map[string]any{"region": "us-east-1", "shared": true, "policyStatus": map[string]any{"IsPublic": true}}},
+	})
+	for _, r := range outcome.Report.Results {
+		if r.Name == "acme-train" && r.Status != posture.Fail {
+			t.Errorf("%s is %s: %s", r.Rule, r.Status, r.Message)
+		}
+	}
+}
+
+// evil changes what a fake answers.
+type evil struct {
+	next   *http.Client
+	change func(req *http.Request, resp *http.Response)
+}
+
+func (e evil) Do(req *http.Request) (*http.Response, error) {
+	resp, err := e.next.Do(req)
+	if err == nil {
+		e.change(req, resp)
+	}
+	return resp, err
+}
+
+// rewrite replaces text in the answers of requests whose path holds a part.
+//
+//nolint:bodyclose // the client closes the new body; the old one is in memory
+func rewrite(part, old, replacement string) func(*http.Request, *http.Response) {
+	return func(req *http.Request, resp *http.Response) {
+		if !strings.Contains(req.URL.Path, part) {
+			return
+		}
+		body, err := io.ReadAll(resp.Body)
+		if err != nil {
+			return
+		}
+		body = bytes.ReplaceAll(body, []byte(old), []byte(replacement))
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
+	}
+}
+
+// TestHostileEndpoint: an endpoint cannot have its errors accepted, pass one job's record for another's, or name places that
+// are none.
+func TestHostileEndpoint(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		patches []awsfake.Patch
+		faults  []awsfake.Fault
+		change  func(*http.Request, *http.Response)
+		code    int // 1 for an audit that ends with an error
+	}{
+		{"our own code for unread", nil, []awsfake.Fault{denied("bedrock:ListModelCustomizationJobs")}, func(req *http.Request, resp *http.Response) {
+			if resp.StatusCode >= 400 {
+				resp.Header.Set("X-Amzn-Errortype", posture.CodeNeedsEvaluator)
+			}
+		}, 4},
+		{"another job's record", nil, nil, rewrite("/model-customization-jobs/", "q4ad8z8tioq8", "an0th3ran0th"), 4},
+		{"a partition that is a path", nil, nil, rewrite("", "arn:aws:iam::111122223333:user", "arn:../../x:iam::111122223333:user"), 1},
+		{"a region that is a path", nil, nil, rewrite("", "eu-west-1", "../../x"), 1},
+		{"endless", nil, nil, func(req *http.Request, resp *http.Response) {
+			if strings.Contains(req.URL.Path, "/model-customization-jobs/") {
+				resp.Body, resp.ContentLength = io.NopCloser(endless{}), -1
+				resp.Header.Del("Content-Length")
+			}
+		}, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			o := only(t, "MC-JOB-001")
+			w, err := awsfake.Load(bytes.NewReader(awsfake.Good()), c.patches...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.FailOn = posture.Medium
+			o.Collect = collect.Options{
+				Session:     collect.Session{Region: "us-east-1", Credentials: awsfake.Credentials(me), Endpoints: map[string]string{"": "http://aws.test"}},
+				HTTP:        evil{awsfake.New(w, awsfake.Options{Now: clock, Faults: c.faults}).HTTPClient(), c.change},
+				MaxAttempts: 1, Now: clock, CacheDir: t.TempDir(),
+			}
+			outcome, err := audit.Run(t.Context(), o)
+			switch {
+			case err != nil && c.code != 1:
+				t.Errorf("Run gave %v", err)
+			case err == nil && outcome.ExitCode != c.code:
+				t.Errorf("exit code %d, want %d: %v", outcome.ExitCode, c.code, status(outcome, "MC-JOB-001"))
+			}
+		})
+	}
+}
+
+// endless is a body without an end.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) {
+	for i := range p {
+		p[i] = ' '
+	}
+	return len(p), nil
 }

@@ -2,6 +2,8 @@ package collect
 
 import (
 	"context"
+	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -22,7 +24,7 @@ type account struct {
 	inv          *posture.Account
 	cfg          aws.Config
 	slots        *semaphore.Weighted // calls in flight
-	foreign      bool                // the endpoint is not AWS's
+	foreign      string              // the endpoint, when it is not AWS's
 	capabilities *Capabilities       // of a foreign endpoint that names them
 	covered      []string            // services that the capabilities speak for
 	regions      []*region
@@ -73,7 +75,7 @@ func (c *collector) open(ctx context.Context, t Target, inv *posture.Account) (*
 		return nil, unread(source, err)
 	}
 	caller, err := arn.Parse(aws.ToString(self.Arn))
-	if err != nil || !accountID.MatchString(caller.AccountID) {
+	if err != nil || !accountID.MatchString(caller.AccountID) || !slices.Contains(partitions(), caller.Partition) {
 		return nil, malformed(source, errNoIdentity)
 	}
 	if t.ID != "" && t.ID != caller.AccountID {
@@ -120,6 +122,10 @@ func (a *account) enabled(ctx context.Context, t Target) ([]string, *posture.Unr
 		source := posture.Source{Operation: "ec2:DescribeRegions", Account: a.inv.ID, Time: a.started}
 		return nil, &posture.Unread{Source: source, Code: codeNoRegions, Message: "no region is left to read: --exclude-regions takes away all of --regions"}
 	}
+	if i := slices.IndexFunc(names, func(r string) bool { return !regionName.MatchString(r) }); i >= 0 {
+		source := posture.Source{Operation: "ec2:DescribeRegions", Account: a.inv.ID, Time: a.started}
+		return nil, malformed(source, fmt.Errorf("%q is not the name of a region", names[i]))
+	}
 	slices.Sort(names)
 	return slices.Compact(names), nil
 }
@@ -142,6 +148,14 @@ func (a *account) describeRegions(ctx context.Context) ([]string, *posture.Unrea
 		return nil, malformed(source, errNoRegions)
 	}
 	return names, nil
+}
+
+// regionName is the form of a region's name: it becomes part of host names and, with a cache, of file names.
+var regionName = regexp.MustCompile(`^[a-z]{2,8}(-[a-z]{1,12}){1,3}-[0-9]{1,2}$`)
+
+// partitions are the partitions of AWS.
+func partitions() []string {
+	return []string{"aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"}
 }
 
 // partitionOf says which partition a region is in, by its name.
@@ -172,7 +186,12 @@ func (a *account) addRegions(names []string) {
 }
 
 // reach is the reader of a region that a key, a bucket or a trail lies in, chosen or not.
+//
+// A name that is none gives a reader that has nothing to read with: what it is asked for is unread.
 func (a *account) reach(name string) *region {
+	if !regionName.MatchString(name) {
+		name = "invalid-region-0"
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	for _, r := range slices.Concat(a.regions, a.beyond) {

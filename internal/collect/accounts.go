@@ -61,6 +61,9 @@ func ParseTargets(text []byte) ([]Target, error) {
 	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("it has more than one document: take the second '---' out")
+	}
 	if len(file.Accounts) == 0 {
 		return nil, errors.New("it names no accounts: write 'accounts:' and a list of {id: …, role_arn: …}")
 	}
@@ -155,13 +158,27 @@ func (c *collector) organization(ctx context.Context) ([]Target, error) {
 		if slices.Contains(c.Org.Exclude, id) {
 			continue
 		}
-		t := Target{ID: id, Name: aws.ToString(a.Name), partition: caller.Partition, Suspended: a.Status != types.AccountStatusActive}
+		t := Target{ID: id, Name: aws.ToString(a.Name), partition: caller.Partition, Suspended: !readable(a)}
 		if id != caller.AccountID {
 			t.RoleARN = "arn:" + caller.Partition + ":iam::" + id + ":role/" + c.Org.Role
 		}
 		targets = append(targets, t)
 	}
 	return targets, nil
+}
+
+// readable says whether an account can be read: all but those that are certainly shut. AWS retired Status in favour of State
+// in September 2026; an account that has neither is read, and says itself what it allows.
+// Source: AWS Organizations API Reference, "Account".
+func readable(a types.Account) bool {
+	switch a.State {
+	case types.AccountStateSuspended, types.AccountStateClosed, types.AccountStatePendingActivation:
+		return false
+	case "":
+		return a.Status != types.AccountStatusSuspended
+	default:
+		return true
+	}
 }
 
 func listAccounts(ctx context.Context, client *organizations.Client, units []string) ([]types.Account, error) {

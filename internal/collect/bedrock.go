@@ -1,6 +1,7 @@
 package collect
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -35,7 +36,10 @@ func (g *region) listJobs(ctx context.Context) posture.List[*posture.Job] {
 
 func (g *region) job(ctx context.Context, arn string) posture.Datum[*posture.JobDetail] {
 	in := &bedrock.GetModelCustomizationJobInput{JobIdentifier: &arn}
-	return datum(call(ctx, g, "bedrock:GetModelCustomizationJob", arn, g.bedrock.GetModelCustomizationJob, in), takeJob)
+	return datum(call(ctx, g, "bedrock:GetModelCustomizationJob", arn, g.bedrock.GetModelCustomizationJob, in), func(out *bedrock.GetModelCustomizationJobOutput) (*posture.JobDetail, error) {
+		d, err := takeJob(out)
+		return d, cmp.Or(err, other(arn, d.ARN))
+	})
 }
 
 func takeJob(out *bedrock.GetModelCustomizationJobOutput) (*posture.JobDetail, error) {
@@ -127,7 +131,7 @@ func (g *region) model(ctx context.Context, arn string) posture.Datum[*posture.M
 				ARN: t.str("modelArn", out.ModelArn), Name: t.str("modelName", out.ModelName), Job: aws.ToString(out.JobArn),
 				Base: aws.ToString(out.BaseModelArn), Key: aws.ToString(out.ModelKmsKeyArn), Created: t.time("creationTime", out.CreationTime),
 				Status: maybe(&t, "modelStatus", out.ModelStatus, out.ModelStatus.Values()),
-			}, t.err
+			}, cmp.Or(t.err, other(arn, aws.ToString(out.ModelArn)))
 		})
 }
 
@@ -201,7 +205,7 @@ func (g *region) importJob(ctx context.Context, arn string) posture.Datum[*postu
 			default:
 				t.fail("modelDataSource is of a kind that is not known")
 			}
-			return d, t.err
+			return d, cmp.Or(t.err, other(arn, d.ARN))
 		})
 }
 
@@ -227,7 +231,7 @@ func (g *region) importedModel(ctx context.Context, arn string) posture.Datum[*p
 			return &posture.ImportedDetail{
 				ARN: t.str("modelArn", out.ModelArn), Name: t.str("modelName", out.ModelName), Key: aws.ToString(out.ModelKmsKeyArn),
 				Job: aws.ToString(out.JobArn), Created: optional(out.CreationTime),
-			}, t.err
+			}, cmp.Or(t.err, other(arn, aws.ToString(out.ModelArn)))
 		})
 }
 

@@ -302,7 +302,7 @@ func takeACL(out *s3.GetBucketAclOutput) ([]string, error) {
 func takeEncryption(out *s3.GetBucketEncryptionOutput) (*posture.Encryption, error) {
 	var t taker
 	c := out.ServerSideEncryptionConfiguration
-	if c == nil || len(c.Rules) == 0 || c.Rules[0].ApplyServerSideEncryptionByDefault == nil {
+	if c == nil || len(c.Rules) != 1 || c.Rules[0].ApplyServerSideEncryptionByDefault == nil {
 		t.fail("the answer lacks ApplyServerSideEncryptionByDefault")
 		return nil, t.err
 	}

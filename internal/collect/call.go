@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode"
@@ -208,11 +209,22 @@ func unread(source posture.Source, err error) *posture.Unread {
 		u.Code, u.Message = posture.CodeMalformed, "the answer cannot be read: "+deserialization.Err.Error()
 	case isAPI:
 		u.Code, u.Message = api.ErrorCode(), api.ErrorMessage()
+		if slices.Contains(ownCodes(), u.Code) { // a service does not speak for us
+			u.Code = "service:" + u.Code
+		}
 	case isSend: // without the layers around it, which only repeat the operation
 		u.Message = send.Err.Error()
 	}
 	u.Code, u.Message = plain(u.Code, 80), plain(u.Message, 400)
 	return u
+}
+
+// ownCodes are the codes that mean something to the auditor itself.
+func ownCodes() []string {
+	return []string{
+		posture.CodeNeedsEvaluator, posture.CodeNotCollected, posture.CodeNotChosen, posture.CodeMalformed, posture.CodeTimeout, posture.CodeNoSuchHost,
+		codeNotRecorded, codeCredentials, codeNetwork, codeCanceled, codeNoRegions, codeTooMany,
+	}
 }
 
 // plain is text from a service without control characters and not longer than most bytes.
@@ -266,6 +278,12 @@ func gone[T any](d posture.Datum[T], what, code string) posture.Datum[T] {
 	return d
 }
 
+// Bounds of one listing; AWS's own quotas are far below.
+const (
+	mostPages = 10_000
+	mostItems = 1_000_000
+)
+
 // list reads all pages of a listing. next puts a page's token into the input; take makes the page's items and returns the
 // token of the page after it.
 func list[I, O, P, T any](ctx context.Context, g *region, operation, resource string, method func(context.Context, *I, ...func(*P)) (*O, error), in *I,
@@ -292,6 +310,10 @@ func list[I, O, P, T any](ctx context.Context, g *region, operation, resource st
 		}
 		l.Items = append(l.Items, items...)
 		l.Pages = append(l.Pages, a.source)
+		if page >= mostPages || len(l.Items) >= mostItems {
+			l.Why = &posture.Unread{Source: a.source, Code: codeTooMany, Message: "the listing does not end: it was left after " + strconv.Itoa(len(l.Items)) + " items"}
+			return l
+		}
 		if token == nil || *token == "" {
 			return l
 		}

@@ -98,8 +98,8 @@ type ManifestAccount struct {
 	Status    string          `json:"status"`
 	Error     *posture.Unread `json:"error,omitempty"`
 	Regions   []string        `json:"regions,omitempty"`
-	// Foreign says that the endpoint is not AWS's, with the capabilities that it named, if any.
-	Foreign      bool          `json:"foreign,omitempty"`
+	// Foreign is the endpoint's URL when it is not AWS's, with the capabilities that it named, if any.
+	Foreign      string        `json:"foreign,omitempty"`
 	Capabilities *Capabilities `json:"capabilities,omitempty"`
 	// Covered are the services that the capabilities speak for.
 	Covered []string `json:"covered,omitempty"`
@@ -190,6 +190,13 @@ func (c *collector) target(ctx context.Context, t Target, only bool) (*posture.A
 	c.mu.Lock()
 	c.accounts[inv.ID] = a
 	c.mu.Unlock()
+	inv.Foreign = a.foreign
+	for operation := range c.Wanted {
+		if a.unserved(operation) {
+			inv.Unserved = append(inv.Unserved, operation)
+		}
+	}
+	slices.Sort(inv.Unserved)
 	a.read(ctx)
 	return inv, ctx.Err()
 }

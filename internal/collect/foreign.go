@@ -96,7 +96,7 @@ func (a *account) capable(ctx context.Context) *posture.Unread {
 	if base == nil || isAWS(*base) {
 		return nil
 	}
-	a.foreign = true
+	a.foreign = *base
 	source := posture.Source{Operation: "cloister:GetCapabilities", Account: a.inv.ID, Region: a.cfg.Region, Time: a.started}
 	ctx, cancel := context.WithTimeout(ctx, a.CallTimeout)
 	defer cancel()

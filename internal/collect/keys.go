@@ -87,7 +87,13 @@ func (g *region) readKey(ctx context.Context, ref string, use *keyUse) {
 	if known {
 		return
 	}
-	k.Detail = absent(datum(call(ctx, g, "kms:DescribeKey", ref, g.kms.DescribeKey, &kms.DescribeKeyInput{KeyId: &ref}), takeKey), nil, "NotFoundException")
+	k.Detail = absent(datum(call(ctx, g, "kms:DescribeKey", ref, g.kms.DescribeKey, &kms.DescribeKeyInput{KeyId: &ref}), func(out *kms.DescribeKeyOutput) (*posture.KeyDetail, error) {
+		d, err := takeKey(out)
+		if err == nil && strings.Contains(ref, ":key/") {
+			err = other(ref, d.ARN)
+		}
+		return d, err
+	}), nil, "NotFoundException")
 	d, ok := k.Detail.Read()
 	if !ok || d == nil || d.Manager != "CUSTOMER" {
 		return

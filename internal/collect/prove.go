@@ -10,50 +10,48 @@ import (
 
 // proofs are the operations that a proof of succession needs.
 func proofs() []string {
-	return []string{"bedrock:ListTagsForResource", "bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs"}
+	return []string{"bedrock:ListTagsForResource", "bedrock:ListModelCopyJobs", "bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs"}
 }
 
-// Prove reads the tags of jobs, and what serves models in the regions of those that name a successor, where the rules did not
-// want it: the auditor asks for it only when a FAIL may be superseded.
+// Prove reads the tags of jobs, and, in accounts where one of them names a successor, what copies and serves models, as far
+// as the rules did not want it: the auditor asks for it only when a FAIL may be superseded.
 func (c *Collection) Prove(ctx context.Context, jobs []*posture.Job) {
-	wanted := map[*posture.Job]bool{}
-	for _, j := range jobs {
-		wanted[j] = true
+	more := maps.Clone(c.collector.Wanted)
+	for _, operation := range proofs() {
+		more[operation] = true
 	}
+	c.collector.Wanted = more // no reader runs any more
 	for _, a := range c.accounts {
-		more := maps.Clone(a.Wanted)
-		for _, operation := range proofs() {
-			more[operation] = true
-		}
-		a.Wanted = more // nothing else runs any more
-		each(a.regions, func(g *region) {
-			var here []*posture.Job
-			for _, j := range g.inv.Jobs.Items {
-				if wanted[j] {
-					here = append(here, j)
-				}
-			}
-			if len(here) == 0 {
-				return
-			}
+		named := false
+		for _, g := range a.regions {
+			here := slices.DeleteFunc(slices.Clone(g.inv.Jobs.Items), func(j *posture.Job) bool { return !slices.Contains(jobs, j) })
 			each(here, func(j *posture.Job) {
 				if !j.Tags.Collected() {
 					j.Tags = g.tags(ctx, j.ARN)
 				}
 			})
-			if !slices.ContainsFunc(here, claimed) {
-				return
-			}
-			if !g.inv.Deployments.Collected {
-				g.inv.Deployments = g.listDeployments(ctx)
-			}
-			if !g.inv.Throughputs.Collected {
-				g.inv.Throughputs = g.listThroughputs(ctx)
-			}
-		})
+			named = named || slices.ContainsFunc(here, claimed)
+		}
+		if named {
+			each(a.regions, func(g *region) { g.readServing(ctx) })
+		}
 	}
-	if c.collector != nil {
-		c.Calls, c.Throttled = int(c.collector.calls.Load()), int(c.collector.throttled.Load())
+	c.Calls, c.Throttled = int(c.collector.calls.Load()), int(c.collector.throttled.Load())
+}
+
+// readServing reads what copies and serves models in the region, where that was not wanted before.
+func (g *region) readServing(ctx context.Context) {
+	if g.inv.NoBedrock {
+		return
+	}
+	if !g.inv.Copies.Collected {
+		g.inv.Copies = g.listCopies(ctx)
+	}
+	if !g.inv.Deployments.Collected {
+		g.inv.Deployments = g.listDeployments(ctx)
+	}
+	if !g.inv.Throughputs.Collected {
+		g.inv.Throughputs = g.listThroughputs(ctx)
 	}
 }
 

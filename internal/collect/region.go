@@ -118,7 +118,7 @@ func (g *region) readLists(ctx context.Context) {
 // absent says that Amazon Bedrock does not exist in this region: it is one of those that never had it, and its host does
 // not exist. Either alone is not enough: a region may have got Bedrock, and a broken resolver knows no host.
 func (g *region) absent() bool {
-	if g.foreign || !slices.Contains(neverHadBedrock(), g.name) {
+	if g.foreign != "" || !slices.Contains(neverHadBedrock(), g.name) {
 		return false
 	}
 	for _, why := range []*posture.Unread{g.inv.Jobs.Why, g.inv.Models.Why, g.inv.Logging.Why()} {

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials/ssocreds"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 )
 
 // Session says whose credentials an audit uses: the SDK's default chain (environment, profiles with sso_session and
@@ -35,6 +36,11 @@ type Session struct {
 	// Endpoints are base URLs by service name, "" for all others, over those of the environment and the profile.
 	Endpoints map[string]string
 	FIPS      bool
+}
+
+// Services are the services that the auditor calls, as --endpoint names them.
+func Services() []string {
+	return []string{"bedrock", "cloudtrail", "ec2", "kms", "logs", "organizations", "s3", "s3control", "sts"}
 }
 
 // load makes the SDK's configuration. profile "" is the session's.
@@ -78,6 +84,8 @@ func (c *collector) load(ctx context.Context, profile string) (aws.Config, error
 		// Every call in flight may be to one host: its connection is kept for the next.
 		cfg.HTTPClient = b.WithTransportOptions(func(t *http.Transport) { t.MaxIdleConnsPerHost = callsInFlight }).Freeze()
 	}
+	cfg.HTTPClient = &bounded{cfg.HTTPClient}
+	cfg.Logger = logging.Nop{}
 	if cfg.Region == "" {
 		cfg.Region = "us-east-1"
 	}

@@ -16,6 +16,14 @@ func (t *taker) fail(format string, args ...any) {
 	}
 }
 
+// other is the error of an answer about another thing than the one that was asked for.
+func other(asked, got string) error {
+	if asked == got {
+		return nil
+	}
+	return fmt.Errorf("the answer is about %s, not about what was asked for", got)
+}
+
 func (t *taker) str(member string, v *string) string {
 	if v == nil || *v == "" {
 		t.fail("the answer lacks %s", member)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -28,6 +29,13 @@ func Assemble(inventory *Inventory, results []Result, rules []*Rule, tool Tool, 
 		r.Rules = append(r.Rules, rule.Report())
 	}
 	for _, a := range inventory.Accounts {
+		if a.Foreign != "" {
+			note := "account " + a.ID + " was read at " + a.Foreign + ", which is not AWS"
+			if len(a.Unserved) > 0 {
+				note += "; it says that it does not serve " + strings.Join(a.Unserved, ", ")
+			}
+			r.Notes = append(r.Notes, note)
+		}
 		r.Accounts = append(r.Accounts, accountReport(a))
 		for _, region := range a.Regions {
 			for _, j := range region.Jobs.Items {

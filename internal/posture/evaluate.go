@@ -61,6 +61,8 @@ func (j *judge) judge(r *Rule, s Subject) verdict {
 	if v, ok := j.memo[key]; ok {
 		return v
 	}
+	circle := &Unread{Source: s.Found, Code: CodeMalformed, Message: "the verdict of " + r.ID + " on " + s.Name + " rests on itself: what was read goes in a circle"}
+	j.memo[key] = verdict{Outcome{Status: Error, Message: circle.Message, Unread: []*Unread{circle}}, nil} // until it is known
 	t := &Trial{Now: j.inventory.Time, rule: r, judge: j}
 	out := run(func() Outcome {
 		t.saw(s.Found)

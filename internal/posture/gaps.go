@@ -31,7 +31,7 @@ type Gap struct {
 type Gaps struct{ Gaps []*Gap }
 
 // ParseGaps reads a file of accepted gaps: YAML, `version: 1` and `gaps:` with a list. Every entry must be well-formed.
-func ParseGaps(text []byte) (*Gaps, error) {
+func ParseGaps(text []byte, now time.Time) (*Gaps, error) {
 	var file struct {
 		Version int    `yaml:"version"`
 		Gaps    []*Gap `yaml:"gaps"`
@@ -41,6 +41,9 @@ func ParseGaps(text []byte) (*Gaps, error) {
 	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("it has more than one document: take the second '---' out")
+	}
 	if file.Version != 1 {
 		return nil, fmt.Errorf("version is %d; this program reads version 1: begin the file with 'version: 1'", file.Version)
 	}
@@ -48,8 +51,14 @@ func ParseGaps(text []byte) (*Gaps, error) {
 		if g == nil || g.Operation == "" || g.Reason == "" || g.Owner == "" {
 			return nil, fmt.Errorf("gap %d needs operation, reason and owner", i+1)
 		}
-		if _, err := time.Parse(time.DateOnly, g.Expires); err != nil {
+		day, err := time.Parse(time.DateOnly, g.Expires)
+		switch {
+		case err != nil:
 			return nil, fmt.Errorf("gap %d: expires is %q: write a date such as 2027-01-31", i+1, g.Expires)
+		case day.Sub(now) > muteYear:
+			return nil, fmt.Errorf("gap %d lasts longer than a year", i+1)
+		case anything(g.Operation) || !strings.Contains(g.Operation, ":"):
+			return nil, fmt.Errorf("gap %d: the operation %q names none: write one such as s3:GetBucketAcl", i+1, g.Operation)
 		}
 	}
 	return &Gaps{file.Gaps}, nil

@@ -57,7 +57,10 @@ func importSource(t *Trial, s Subject, j *ImportJob) Outcome {
 				}
 				return Failed("object %s was changed after import job %s read it", o.Key, j.Name).With("lastModified", o.Modified)
 			}
-			NeedAll(t, d.Changed)
+			NeedServed(t, d.Changed, "s3:ListObjectsV2")
+			if d.Seen == 0 {
+				return Failed("nothing is left of what import job %s read from %s", j.Name, d.Source)
+			}
 			return Passed("the %d objects that import job %s read are unchanged, in a versioned bucket of a known account", d.Seen, j.Name)
 		},
 	).With("s3Uri", d.Source)

@@ -19,9 +19,12 @@ type Account struct {
 	Name      string
 	Partition string
 	// Status is "read", "suspended" or "error", with Error.
-	Status  string
-	Error   *Unread
-	Regions []*Region
+	Status string
+	Error  *Unread
+	// Foreign is the endpoint's URL when it is not AWS's; Unserved are the wanted operations that it says not to serve.
+	Foreign  string
+	Unserved []string
+	Regions  []*Region
 	// Beyond are regions that were not chosen, read only for the keys and trails of buckets that lie there.
 	Beyond []*Region
 	// Buckets are those that the account's jobs and models name, by bucket name.

@@ -173,21 +173,24 @@ func keyGrants(t *Trial, s Subject, k *Key) Outcome {
 	return out.With("grants", len(grants))
 }
 
-// orphan says that an ARN names a job or model of the region that does not exist, or "".
+// orphan says that an ARN names a job or model of the account that does not exist, or "".
 func orphan(t *Trial, r *Region, arn string) string {
-	switch {
-	case !slices.Contains(r.Account.Regions, r): // of a region that was not chosen: its jobs were not read
+	parts := strings.SplitN(arn, ":", 6)
+	if len(parts) != 6 || parts[2] != "bedrock" || parts[4] != r.Account.ID {
 		return ""
-	case strings.HasPrefix(arn, r.arn("bedrock", "model-customization-job/")):
-		if r.job(arn) == nil {
-			NeedAll(t, r.Jobs)
-			return "a job that does not exist: " + arn
-		}
-	case strings.HasPrefix(arn, r.arn("bedrock", "custom-model/")):
-		if r.model(arn) == nil {
-			NeedAll(t, r.Models)
-			return "a model that does not exist: " + arn
-		}
+	}
+	home := r.Account.region(parts[3])
+	if home == nil || !slices.Contains(r.Account.Regions, home) { // it was not chosen: its jobs were not read
+		why := &Unread{Source: Source{Operation: "kms:ListGrants", Account: r.Account.ID, Region: r.Name}, Code: CodeNotChosen, Message: "the region of " + arn + " was not chosen"}
+		panic(stopped{Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}})
+	}
+	switch {
+	case strings.HasPrefix(parts[5], "model-customization-job/") && home.job(arn) == nil:
+		NeedServed(t, home.Jobs, "bedrock:ListModelCustomizationJobs")
+		return "a job that does not exist: " + arn
+	case strings.HasPrefix(parts[5], "custom-model/") && home.model(arn) == nil:
+		NeedServed(t, home.Models, "bedrock:ListCustomModels")
+		return "a model that does not exist: " + arn
 	}
 	return ""
 }

@@ -114,6 +114,7 @@ func logStore(t *Trial, s Subject, st store) Outcome {
 	if b == nil {
 		b = &Bucket{Name: st.bucket}
 	}
+	Need(t, b.Owner) // whose account's block counts
 	return All(t,
 		func() Outcome { return bucketNotPublic(t, s, b) },
 		func() Outcome {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -53,6 +54,9 @@ func ParseMutes(text []byte, now time.Time) (*Mutes, error) {
 	if err := dec.Decode(&file); err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("it has more than one document: take the second '---' out")
+	}
 	if file.Version != 1 {
 		return nil, fmt.Errorf("version is %d; this program reads version 1: begin the file with 'version: 1'", file.Version)
 	}
@@ -93,11 +97,14 @@ func (m *Mute) check(now time.Time) string {
 		return fmt.Sprintf("expires is %q: write a date such as %s", m.Expires, now.AddDate(0, 3, 0).Format(time.DateOnly))
 	case day.Sub(now) > muteYear:
 		return "it lasts longer than a year"
-	case m.Finding == "" && m.Account == "" && m.Region == "" && m.Resource == "" && len(m.Tags) == 0 && !m.Everywhere:
-		return "it names no finding, account, region, resource or tag: say 'everywhere: true' if that is meant"
+	case !m.Everywhere && (anything(m.Rule) || m.Finding == "" && anything(m.Account) && anything(m.Region) && anything(m.Resource) && !slices.ContainsFunc(slices.Collect(maps.Values(m.Tags)), func(p string) bool { return !anything(p) })):
+		return "it names no rule, or no finding, account, region, resource or tag, but any: say 'everywhere: true' if that is meant"
 	}
 	return ""
 }
+
+// anything says that a pattern leaves nothing out.
+func anything(pattern string) bool { return strings.Trim(pattern, "*?") == "" }
 
 func (m *Mute) expired(now time.Time) bool {
 	day, err := time.Parse(time.DateOnly, m.Expires)

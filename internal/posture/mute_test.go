@@ -31,6 +31,8 @@ func TestMutes(t *testing.T) {
 		{"finding", "{rule: MC-S3-001, finding: mc-2, " + rest + "}", "mc-2", ""},
 		{"errors are not muted", "{rule: MC-S3-001, everywhere: true, " + rest + "}", "mc-2", ""},
 		{"nothing named", "{rule: MC-S3-001, " + rest + "}", "", "everywhere: true"},
+		{"any account is none", "{rule: MC-S3-001, account: '*', region: '**', resource: '?*', " + rest + "}", "", "everywhere: true"},
+		{"any rule", "{rule: '*', resource: acme-train, " + rest + "}", "", "everywhere: true"},
 		{"last day", "{rule: MC-S3-001, everywhere: true, reason: r, owner: o, expires: 2026-11-25}", "mc-2", ""},
 		{"expired", "{rule: MC-S3-001, everywhere: true, reason: r, owner: o, expires: 2026-11-24}", "", "expired on 2026-11-24"},
 		{"no date", "{rule: MC-S3-001, everywhere: true, reason: r, owner: o}", "", "malformed"},
@@ -93,7 +95,7 @@ func TestGaps(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			g, err := posture.ParseGaps([]byte("version: 1\ngaps:\n  - " + c.entry + "\n"))
+			g, err := posture.ParseGaps([]byte("version: 1\ngaps:\n  - "+c.entry+"\n"), now())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -112,8 +114,8 @@ func TestGaps(t *testing.T) {
 			}
 		})
 	}
-	for _, text := range []string{"", "version: 1\ngaps:\n  - {operation: x}", "version: 1\ngaps:\n  - null", "version: 1\ngaps:\n  - {operation: x, reason: r, owner: o, expires: soon}", "version: 1\ngaps:\n  - {operaton: x}"} {
-		if _, err := posture.ParseGaps([]byte(text)); err == nil {
+	for _, text := range []string{"", "version: 1\ngaps:\n  - {operation: x}", "version: 1\ngaps:\n  - null", "version: 1\ngaps:\n  - {operation: 's3:*', reason: r, owner: o, expires: soon}", "version: 1\ngaps:\n  - {operation: '*', reason: r, owner: o, expires: 2027-01-31}", "version: 1\ngaps:\n  - {operation: 's3:*', reason: r, owner: o, expires: 9999-12-31}", "version: 1\ngaps:\n  - {operaton: x}"} {
+		if _, err := posture.ParseGaps([]byte(text), now()); err == nil {
 			t.Errorf("ParseGaps(%q) gave no error", text)
 		}
 	}
@@ -208,7 +210,7 @@ func FuzzMutes(f *testing.F) {
 func FuzzGaps(f *testing.F) {
 	f.Add([]byte("version: 1\ngaps:\n  - {operation: 's3:*', reason: r, owner: o, expires: 2027-01-31}\n"))
 	f.Fuzz(func(_ *testing.T, text []byte) {
-		if g, err := posture.ParseGaps(text); err == nil {
+		if g, err := posture.ParseGaps(text, now()); err == nil {
 			g.Apply(failing(), now())
 		}
 	})

@@ -42,6 +42,7 @@ type Unread struct {
 // Codes of Unread that are not AWS's.
 const (
 	CodeNotCollected = "NotCollected" // the rule reads what it did not declare
+	CodeNotChosen    = "NotChosen"    // of a region that the audit did not read
 	CodeMalformed    = "Malformed"    // an answer that lacks a required member, or has an unknown value
 	CodeTimeout      = "Timeout"
 	CodeNoSuchHost   = "NoSuchHost"

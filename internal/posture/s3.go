@@ -70,10 +70,15 @@ func blocked(t *Trial, s Subject, b *Bucket, name string, flag func(*PublicAcces
 			return Failed("%s is off for bucket %s", name, b.Name)
 		}
 	}
-	return Either(t, at(b.PublicAccess, "bucket"), at(s.Account.PublicAccess, "account"))
+	account := s.Account.PublicAccess
+	if Need(t, b.Owner) != s.Account.ID { // somebody else's account blocks, or does not
+		account = b.PublicAccess
+	}
+	return Either(t, at(b.PublicAccess, "bucket"), at(account, "account"))
 }
 
 func bucketNotPublic(t *Trial, s Subject, b *Bucket) Outcome {
+	Need(t, b.Owner)         // whose account's block counts
 	there(t, b.PublicAccess) // the account's setting says nothing of a bucket that is not there
 	return All(t,
 		func() Outcome {
@@ -109,6 +114,7 @@ func overruled[T any](exposed Datum[T], block Outcome) Outcome {
 }
 
 func bucketBlocksPublic(t *Trial, s Subject, b *Bucket) Outcome {
+	Need(t, b.Owner) // whose account's block counts
 	there(t, b.PublicAccess)
 	flags := []struct {
 		name string

@@ -153,7 +153,7 @@ func (r *Region) successor(old *Job) *Job {
 		return nil
 	case was.Model == "" && was.Status == "Completed": // it made one, and nobody says which
 		return nil
-	case !r.unserved(was.Model):
+	case !r.Account.unserved(was.Model):
 		return nil
 	}
 	return job
@@ -162,14 +162,44 @@ func (r *Region) successor(old *Job) *Job {
 // sameOutput compares two S3 URIs of a directory.
 func sameOutput(a, b string) bool { return strings.TrimRight(a, "/") == strings.TrimRight(b, "/") }
 
-// unserved says that it is certain that nothing serves a model.
-func (r *Region) unserved(model string) bool {
+// unserved says that it is certain that nothing serves a model, nor a copy of it in any region that was read.
+func (a *Account) unserved(model string) bool {
 	if model == "" {
 		return true // the job made none
 	}
-	complete := func(why *Unread, collected bool) bool { return why == nil && collected }
-	return complete(r.Deployments.Why, r.Deployments.Collected) && complete(r.Throughputs.Why, r.Throughputs.Collected) && len(r.servedBy(model)) == 0
+	models := []string{model}
+	for i := 0; i < len(models); i++ {
+		for _, r := range a.Regions {
+			if r.NoBedrock {
+				continue
+			}
+			if !complete(r.Copies) {
+				return false
+			}
+			for _, c := range r.Copies.Items {
+				if c.Source == models[i] && c.Status != "Failed" && !slices.Contains(models, c.Target) {
+					models = append(models, c.Target)
+				}
+			}
+		}
+	}
+	for _, r := range a.Regions {
+		if r.NoBedrock {
+			continue
+		}
+		// Where no model of the family lies, nobody needs to look.
+		if !slices.ContainsFunc(models, func(m string) bool { return strings.HasPrefix(m, r.arn("bedrock", "")) }) {
+			continue
+		}
+		if !complete(r.Deployments) || !complete(r.Throughputs) || slices.ContainsFunc(models, func(m string) bool { return len(r.servedBy(m)) > 0 }) {
+			return false
+		}
+	}
+	return true
 }
+
+// complete says that a listing was read to its end, or is of an endpoint that does not have the operation.
+func complete[T any](l List[T]) bool { return l.Why == nil && l.Collected }
 
 // Settle lets MC-LIF-005 follow what became of the FAILs that it counts: those that are SUPERSEDED or MUTED are answered for.
 func Settle(results []Result) []Result {

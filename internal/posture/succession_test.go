@@ -82,6 +82,10 @@ func TestSuccession(t *testing.T) {
 		{"no validation", []awsfake.Patch{{Path: "~/jobs/0/validationDataConfig", Delete: true}}, nil, posture.Fail},
 		{"other output", []awsfake.Patch{{Path: "~/jobs/0/outputDataConfig/s3Uri", Set: "s3://acme-output/other"}}, nil, posture.Fail},
 		{"still served", []awsfake.Patch{{Path: "~/deployments/0/modelArn", Set: "arn:aws:bedrock:us-east-1:111122223333:custom-model/amazon.nova-micro-v1:0:128k/0ld0ld0ld0ld"}}, nil, posture.Fail},
+		{"a copy is served", []awsfake.Patch{
+			{Path: "~/copyJobs/0/sourceModelArn", Set: "arn:aws:bedrock:us-east-1:111122223333:custom-model/amazon.nova-micro-v1:0:128k/0ld0ld0ld0ld"},
+		}, nil, posture.Fail},
+		{"copies unread", nil, []awsfake.Fault{fault("bedrock:ListModelCopyJobs", awsfake.AccessDenied)}, posture.Fail},
 		{"tags unread", nil, []awsfake.Fault{fault("bedrock:ListTagsForResource", awsfake.AccessDenied)}, posture.Fail},
 		{"deployments unread", nil, []awsfake.Fault{fault("bedrock:ListCustomModelDeployments", awsfake.AccessDenied)}, posture.Fail},
 		{"throughputs unread", nil, []awsfake.Fault{fault("bedrock:ListProvisionedModelThroughputs", awsfake.AccessDenied)}, posture.Fail},
