@@ -287,7 +287,6 @@ func (e evil) Do(req *http.Request) (*http.Response, error) {
 }
 
 // rewrite replaces text in the answers of requests whose path holds a part.
-//
 func rewrite(part, old, replacement string) func(*http.Request, *http.Response) {
 	return func(req *http.Request, resp *http.Response) {
 		if !strings.Contains(req.URL.Path, part) {
@@ -319,9 +318,9 @@ func TestHostileEndpoint(t *testing.T) {
 				resp.Header.Set("X-Amzn-Errortype", posture.CodeNeedsEvaluator)
 			}
 		}, 4},
-		{"another job's record", nil, nil, rewrite("/model-customization-jobs/", "q4ad8z8tioq8", "an0th3ran0th"), 4}, //nolint:bodyclose // it returns no response
+		{"another job's record", nil, nil, rewrite("/model-customization-jobs/", "q4ad8z8tioq8", "an0th3ran0th"), 4},                     //nolint:bodyclose // it returns no response
 		{"a partition that is a path", nil, nil, rewrite("", "arn:aws:iam::111122223333:user", "arn:../../x:iam::111122223333:user"), 1}, //nolint:bodyclose // it returns no response
-		{"a region that is a path", nil, nil, rewrite("", "eu-west-1", "../../x"), 1}, //nolint:bodyclose // it returns no response
+		{"a region that is a path", nil, nil, rewrite("", "eu-west-1", "../../x"), 1},                                                    //nolint:bodyclose // it returns no response
 		{"endless", nil, nil, func(req *http.Request, resp *http.Response) {
 			if strings.Contains(req.URL.Path, "/model-customization-jobs/") {
 				resp.Body, resp.ContentLength = io.NopCloser(endless{}), -1
