@@ -128,6 +128,24 @@ func describeNetworkInterfaces(c *call, in *ec2.DescribeNetworkInterfacesInput) 
 	return &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: items, NextToken: next}, err
 }
 
+func describeManagedPrefixLists(c *call, in *ec2.DescribeManagedPrefixListsInput) (*ec2.DescribeManagedPrefixListsOutput, error) {
+	items, next, err := describe(c, prefixLists(), &c.region.prefixLists, in.PrefixListIds, in.Filters, in.MaxResults)
+	return &ec2.DescribeManagedPrefixListsOutput{PrefixLists: items, NextToken: next}, err
+}
+
+func prefixListARN(c *call, in *ec2.GetManagedPrefixListEntriesInput) string {
+	return c.arn("ec2", "prefix-list/"+aws.ToString(in.PrefixListId))
+}
+
+func getManagedPrefixListEntries(c *call, in *ec2.GetManagedPrefixListEntriesInput) (*ec2.GetManagedPrefixListEntriesOutput, error) {
+	d := prefixLists()
+	if _, ok := c.region.prefixLists.find(aws.ToString(in.PrefixListId)); !ok {
+		return nil, cloister.Errorf(d.notFound, d.text, aws.ToString(in.PrefixListId))
+	}
+	entries, next := page(c, c.region.entries[*in.PrefixListId], in.MaxResults, 100)
+	return &ec2.GetManagedPrefixListEntriesOutput{Entries: entries, NextToken: next}, nil
+}
+
 func vpcARN(c *call, in *ec2.DescribeVpcAttributeInput) string {
 	return c.arn("ec2", "vpc/"+aws.ToString(in.VpcId))
 }

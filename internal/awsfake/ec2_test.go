@@ -51,6 +51,10 @@ func TestEC2(t *testing.T) {
 	if err != nil || len(none.NetworkInterfaces) != 0 {
 		t.Errorf("another value: %v, %v, want none", none, err)
 	}
+	lists, err := c.ec2.DescribeManagedPrefixLists(ctx, &ec2.DescribeManagedPrefixListsInput{Filters: filter("prefix-list-id", "pl-63a5400a")})
+	wantSame(t, "prefix lists", &ec2.DescribeManagedPrefixListsOutput{PrefixLists: []types.ManagedPrefixList{*r.prefixLists.items[0]}}, lists, err)
+	entries, err := c.ec2.GetManagedPrefixListEntries(ctx, &ec2.GetManagedPrefixListEntriesInput{PrefixListId: aws.String("pl-63a5400a")})
+	wantSame(t, "entries", &ec2.GetManagedPrefixListEntriesOutput{Entries: r.entries["pl-63a5400a"]}, entries, err)
 	dns, err := c.ec2.DescribeVpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{VpcId: aws.String("vpc-0d4c3b2a19f8e7d65"), Attribute: types.VpcAttributeNameEnableDnsHostnames})
 	wantSame(t, "DNS", &ec2.DescribeVpcAttributeOutput{VpcId: aws.String("vpc-0d4c3b2a19f8e7d65"), EnableDnsHostnames: &types.AttributeBooleanValue{Value: aws.Bool(true)}}, dns, err)
 }
@@ -72,6 +76,8 @@ func TestEC2Refuses(t *testing.T) {
 	wantCode(t, "endpoint", err, "InvalidVpcEndpointId.NotFound", 400)
 	_, err = c.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{"eni-1"}})
 	wantCode(t, "interface", err, "InvalidNetworkInterfaceID.NotFound", 400)
+	_, err = c.ec2.GetManagedPrefixListEntries(ctx, &ec2.GetManagedPrefixListEntriesInput{PrefixListId: aws.String("pl-1")})
+	wantCode(t, "prefix list", err, "InvalidPrefixListID.NotFound", 400)
 	_, err = c.ec2.DescribeVpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{VpcId: aws.String("vpc-1"), Attribute: types.VpcAttributeNameEnableDnsSupport})
 	wantCode(t, "vpc", err, "InvalidVpcID.NotFound", 400)
 	_, err = c.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: filter("colour", "red")})

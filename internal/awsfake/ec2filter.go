@@ -154,3 +154,15 @@ func networkInterfaces() described[types.NetworkInterface] {
 		},
 	}
 }
+
+func prefixLists() described[types.ManagedPrefixList] {
+	return described[types.ManagedPrefixList]{
+		notFound: "InvalidPrefixListID.NotFound", text: "The prefix list ID '%s' does not exist", ids: "prefixListIds",
+		tags: func(p *types.ManagedPrefixList) []types.Tag { return p.Tags },
+		filters: map[string]func(*types.ManagedPrefixList) []string{
+			"owner-id":         func(p *types.ManagedPrefixList) []string { return one(p.OwnerId) },
+			"prefix-list-id":   func(p *types.ManagedPrefixList) []string { return one(p.PrefixListId) },
+			"prefix-list-name": func(p *types.ManagedPrefixList) []string { return one(p.PrefixListName) },
+		},
+	}
+}

@@ -19,6 +19,7 @@ func (g *generated) region(name string, jobs, models int) tree {
 		"modelName": "Nova Micro", "providerName": "Amazon", "customizationsSupported": list{"FINE_TUNING"},
 		"modelLifecycle": tree{"status": "ACTIVE"},
 	}}
+	r["prefixLists"] = list{tree{"PrefixListId": "pl-63a5400a", "PrefixListName": "com.amazonaws." + name + ".s3", "OwnerId": "AWS"}}
 	for i := range g.of(jobs-1, jobsPerVPC) + 1 {
 		g.network(r, name, i)
 	}

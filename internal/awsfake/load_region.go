@@ -13,10 +13,10 @@ import (
 )
 
 func (l *loader) region(a *account, n node) *region {
-	r := &region{name: n.name, tags: map[string][]bedrocktypes.Tag{}}
+	r := &region{name: n.name, tags: map[string][]bedrocktypes.Tag{}, entries: map[string][]ec2types.PrefixListEntry{}}
 	top := l.fields(n, "jobs", "models", "deployments", "throughputs", "importJobs", "importedModels", "copyJobs",
 		"foundationModels", "logging", "subnets", "securityGroups", "routeTables", "vpcEndpoints", "flowLogs", "vpcs",
-		"networkInterfaces", "keys", "trails", "logGroups")
+		"networkInterfaces", "prefixLists", "keys", "trails", "logGroups")
 	l.bedrock(r, top)
 	l.ec2(r, top)
 	for _, n := range l.list(top["keys"]) {
@@ -109,6 +109,11 @@ func (l *loader) ec2(r *region, top map[string]node) {
 	load(l, &r.flowLogs, top["flowLogs"], "FlowLog", "FlowLogId", func(f *ec2types.FlowLog) *string { return f.FlowLogId })
 	load(l, &r.networkInterfaces, top["networkInterfaces"], "NetworkInterface", "NetworkInterfaceId",
 		func(i *ec2types.NetworkInterface) *string { return i.NetworkInterfaceId })
+	for _, n := range l.list(top["prefixLists"]) {
+		p, rest := record[ec2types.ManagedPrefixList](l, n, "ec2", "ManagedPrefixList", "Entries")
+		add(l, &r.prefixLists, n, "PrefixListId", p, p.PrefixListId)
+		r.entries[aws.ToString(p.PrefixListId)] = records[ec2types.PrefixListEntry](l, rest["Entries"], "ec2", "PrefixListEntry")
+	}
 	for _, n := range l.list(top["vpcs"]) {
 		m := l.fields(n, "VpcId", "EnableDnsSupport", "EnableDnsHostnames")
 		v := vpc{l.text(m["VpcId"]), l.flag(m["EnableDnsSupport"]), l.flag(m["EnableDnsHostnames"])}

@@ -34,6 +34,8 @@ func (s *Server) operations() map[string][]wire.Operation {
 			bind("DescribeFlowLogs", "ec2:DescribeFlowLogs", nil, describeFlowLogs),
 			bind("DescribeVpcAttribute", "ec2:DescribeVpcAttribute", vpcARN, describeVpcAttribute),
 			bind("DescribeNetworkInterfaces", "ec2:DescribeNetworkInterfaces", nil, describeNetworkInterfaces),
+			bind("DescribeManagedPrefixLists", "ec2:DescribeManagedPrefixLists", nil, describeManagedPrefixLists),
+			bind("GetManagedPrefixListEntries", "ec2:GetManagedPrefixListEntries", prefixListARN, getManagedPrefixListEntries),
 		},
 		"kms": {
 			bind("DescribeKey", "kms:DescribeKey", describedKeyARN, describeKey),

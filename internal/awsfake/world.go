@@ -80,6 +80,8 @@ type region struct {
 	flowLogs          index[*ec2types.FlowLog]
 	networkInterfaces index[*ec2types.NetworkInterface]
 	vpcs              index[vpc]
+	prefixLists       index[*ec2types.ManagedPrefixList]
+	entries           map[string][]ec2types.PrefixListEntry // by the list's id
 
 	keys      index[*key] // by id, ARN, alias name and alias ARN
 	trails    []*trail

@@ -57,7 +57,8 @@ FAKED = {
     "ec2": (
         "2016-11-15",
         """DescribeRegions DescribeSubnets DescribeSecurityGroups DescribeRouteTables DescribeVpcEndpoints
-        DescribeFlowLogs DescribeVpcAttribute DescribeNetworkInterfaces""",
+        DescribeFlowLogs DescribeVpcAttribute DescribeNetworkInterfaces DescribeManagedPrefixLists
+        GetManagedPrefixListEntries""",
     ),
     "kms": ("2014-11-01", "DescribeKey GetKeyRotationStatus ListGrants"),
     "s3": (
