@@ -3,6 +3,7 @@ package collect
 import (
 	"context"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -47,6 +48,7 @@ func (g *region) readNetwork(ctx context.Context) {
 		},
 	)
 	g.readVPCs(ctx)
+	g.readPrefixLists(ctx)
 }
 
 func filter(name string, values ...string) types.Filter {
@@ -70,7 +72,8 @@ func (g *region) readSubnets(ctx context.Context, ids []string) {
 						t.fail("the answer lacks availableIpAddressCount")
 					}
 					subnets = append(subnets, &posture.Subnet{
-						ID: t.str("subnetId", s.SubnetId), VPC: t.str("vpcId", s.VpcId), Zone: zone, Free: int(aws.ToInt32(s.AvailableIpAddressCount)),
+						ID: t.str("subnetId", s.SubnetId), VPC: t.str("vpcId", s.VpcId), Owner: t.str("ownerId", s.OwnerId), Zone: zone,
+						Free: int(aws.ToInt32(s.AvailableIpAddressCount)),
 					})
 				}
 				return subnets, out.NextToken, t.err
@@ -131,10 +134,10 @@ func takeRules(t *taker, permissions []types.IpPermission) []posture.GroupRule {
 			rule.From, rule.To = int(*p.FromPort), int(*p.ToPort)
 		}
 		for _, r := range p.IpRanges {
-			rule.CIDRs = append(rule.CIDRs, t.str("cidrIp", r.CidrIp))
+			rule.CIDRs = append(rule.CIDRs, takeCIDR(t, "cidrIp", r.CidrIp))
 		}
 		for _, r := range p.Ipv6Ranges {
-			rule.CIDRs = append(rule.CIDRs, t.str("cidrIpv6", r.CidrIpv6))
+			rule.CIDRs = append(rule.CIDRs, takeCIDR(t, "cidrIpv6", r.CidrIpv6))
 		}
 		for _, r := range p.PrefixListIds {
 			rule.Prefixes = append(rule.Prefixes, t.str("prefixListId", r.PrefixListId))
@@ -145,6 +148,14 @@ func takeRules(t *taker, permissions []types.IpPermission) []posture.GroupRule {
 		rules = append(rules, rule)
 	}
 	return rules
+}
+
+func takeCIDR(t *taker, member string, v *string) netip.Prefix {
+	p, err := netip.ParsePrefix(t.str(member, v))
+	if err != nil {
+		t.fail("%s is %q, which is not a CIDR", member, aws.ToString(v))
+	}
+	return p.Masked()
 }
 
 func (g *region) listInterfaces(ctx context.Context) posture.List[*posture.Interface] {
@@ -272,10 +283,13 @@ func takeTable(t *taker, r types.RouteTable) *posture.RouteTable {
 	for _, route := range r.Routes {
 		target := firstOf(route.GatewayId, route.NatGatewayId, route.EgressOnlyInternetGatewayId, route.TransitGatewayId, route.VpcPeeringConnectionId,
 			route.CarrierGatewayId, route.LocalGatewayId, route.InstanceId, route.NetworkInterfaceId, route.CoreNetworkArn, route.OdbNetworkArn)
-		table.Routes = append(table.Routes, posture.Route{
-			Destination: firstOf(route.DestinationCidrBlock, route.DestinationIpv6CidrBlock, route.DestinationPrefixListId),
-			Target:      target, State: enum(t, "routes[].state", route.State, route.State.Values()),
-		})
+		destination := firstOf(route.DestinationCidrBlock, route.DestinationIpv6CidrBlock)
+		if destination == "" {
+			destination = t.str("routes[].destinationPrefixListId", route.DestinationPrefixListId)
+		} else {
+			destination = takeCIDR(t, "routes[].destination", &destination).String()
+		}
+		table.Routes = append(table.Routes, posture.Route{Destination: destination, Target: target, State: enum(t, "routes[].state", route.State, route.State.Values())})
 	}
 	return table
 }
@@ -321,7 +335,8 @@ func takeEndpoint(t *taker, e types.VpcEndpoint, service string) *posture.Endpoi
 	return &posture.Endpoint{
 		ID: t.str("vpcEndpointId", e.VpcEndpointId), Type: enum(t, "vpcEndpointType", e.VpcEndpointType, e.VpcEndpointType.Values()),
 		State: state, Service: service, RouteTables: e.RouteTableIds, Subnets: e.SubnetIds,
-		PrivateDNS: aws.ToBool(e.PrivateDnsEnabled), Policy: t.str("policyDocument", e.PolicyDocument),
+		PrivateDNS: aws.ToBool(e.PrivateDnsEnabled), InboundOnly: e.DnsOptions != nil && aws.ToBool(e.DnsOptions.PrivateDnsOnlyForInboundResolverEndpoint),
+		Policy: t.str("policyDocument", e.PolicyDocument),
 	}
 }
 
@@ -345,7 +360,7 @@ func (g *region) readFlowLogs(ctx context.Context, resources map[string][]string
 					resource := t.str("resourceId", l.ResourceId)
 					logs = append(logs, inVPC[*posture.FlowLog]{owner[resource], &posture.FlowLog{
 						ID: t.str("flowLogId", l.FlowLogId), Resource: resource, Status: t.str("flowLogStatus", l.FlowLogStatus),
-						Traffic: enum(&t, "trafficType", l.TrafficType, l.TrafficType.Values()),
+						Traffic: enum(&t, "trafficType", l.TrafficType, l.TrafficType.Values()), Delivery: maybe(&t, "deliverLogsStatus", aws.ToString(l.DeliverLogsStatus), []string{"SUCCESS", "FAILED"}),
 					}})
 				}
 				return logs, out.NextToken, t.err

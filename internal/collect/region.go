@@ -43,6 +43,7 @@ func (a *account) region(name string) *region {
 		Subnets: map[string]posture.Datum[*posture.Subnet]{}, Groups: map[string]posture.Datum[*posture.SecurityGroup]{},
 		VPCs: map[string]*posture.VPC{}, Keys: map[string]*posture.Key{},
 		Bases: map[string]posture.Datum[*posture.FoundationModel]{}, LogGroups: map[string]posture.Datum[*posture.LogGroup]{},
+		PrefixLists: map[string]posture.Datum[*posture.PrefixList]{},
 	}}
 	cfg := g.config("bedrock")
 	g.bedrock = bedrock.NewFromConfig(cfg, func(o *bedrock.Options) { o.BaseEndpoint = g.base("bedrock", o.BaseEndpoint) })

@@ -2,12 +2,10 @@ package collect
 
 import (
 	"context"
-	"slices"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
-	"github.com/aws/aws-sdk-go-v2/service/cloudtrail/types"
 
 	"example.com/cloister/internal/posture"
 )
@@ -15,7 +13,7 @@ import (
 // trailReads are what is read once of a trail that several regions name.
 type trailReads struct {
 	once      sync.Once
-	logging   posture.Datum[bool]
+	status    posture.Datum[*posture.TrailStatus]
 	selectors posture.Datum[*posture.Selectors]
 }
 
@@ -44,10 +42,12 @@ func (g *region) readTrails(ctx context.Context) {
 			home := g.reach(trail.Home)
 			all(
 				func() {
-					reads.logging = datum(call(ctx, home, "cloudtrail:GetTrailStatus", trail.ARN, home.trails.GetTrailStatus, &cloudtrail.GetTrailStatusInput{Name: &trail.ARN}),
-						func(out *cloudtrail.GetTrailStatusOutput) (bool, error) {
+					reads.status = datum(call(ctx, home, "cloudtrail:GetTrailStatus", trail.ARN, home.trails.GetTrailStatus, &cloudtrail.GetTrailStatusInput{Name: &trail.ARN}),
+						func(out *cloudtrail.GetTrailStatusOutput) (*posture.TrailStatus, error) {
 							var t taker
-							return t.boolean("IsLogging", out.IsLogging), t.err
+							return &posture.TrailStatus{
+								Logging: t.boolean("IsLogging", out.IsLogging), DeliveryError: plain(aws.ToString(out.LatestDeliveryError), 80),
+							}, t.err
 						})
 				},
 				func() {
@@ -55,7 +55,7 @@ func (g *region) readTrails(ctx context.Context) {
 				},
 			)
 		})
-		trail.Logging, trail.Selectors = reads.logging, reads.selectors
+		trail.Status, trail.Selectors = reads.status, reads.selectors
 	})
 	g.inv.Trails = trails
 }
@@ -69,86 +69,4 @@ func (a *account) trailReads(arn string) *trailReads {
 		a.trail[arn] = reads
 	}
 	return reads
-}
-
-const s3Object = "AWS::S3::Object"
-
-// takeSelectors reads both kinds of event selectors.
-// Source: AWS CloudTrail API Reference, EventSelector and AdvancedEventSelector.
-func takeSelectors(out *cloudtrail.GetEventSelectorsOutput) (*posture.Selectors, error) {
-	var t taker
-	s := &posture.Selectors{}
-	if len(out.EventSelectors) == 0 && len(out.AdvancedEventSelectors) == 0 {
-		t.fail("the answer has no event selectors")
-	}
-	var reads, writes bool
-	manages := func(kind string) {
-		reads = reads || kind != "WriteOnly"
-		writes = writes || kind != "ReadOnly"
-	}
-	for _, e := range out.EventSelectors {
-		kind := enum(&t, "ReadWriteType", e.ReadWriteType, e.ReadWriteType.Values())
-		if t.boolean("IncludeManagementEvents", e.IncludeManagementEvents) {
-			manages(kind)
-		}
-		for _, d := range e.DataResources {
-			if aws.ToString(d.Type) == s3Object {
-				s.Data = append(s.Data, posture.DataSelector{Prefixes: d.Values, ReadWrite: kind, Certain: true})
-			}
-		}
-	}
-	for _, e := range out.AdvancedEventSelectors {
-		category, data := takeAdvanced(e)
-		switch category {
-		case "Management":
-			manages(data.ReadWrite)
-		case "Data":
-			if len(data.Prefixes) > 0 {
-				s.Data = append(s.Data, data)
-			}
-		}
-	}
-	switch {
-	case reads && writes:
-		s.Management = "All"
-	case reads:
-		s.Management = "ReadOnly"
-	case writes:
-		s.Management = "WriteOnly"
-	}
-	return s, t.err
-}
-
-func takeAdvanced(e types.AdvancedEventSelector) (category string, data posture.DataSelector) {
-	data = posture.DataSelector{ReadWrite: "All", Certain: true}
-	isS3, prefixes := false, []string{"arn:"} // without a condition on the ARN: all objects
-	for _, f := range e.FieldSelectors {
-		plain := len(f.NotEquals)+len(f.NotStartsWith)+len(f.NotEndsWith)+len(f.EndsWith) == 0
-		switch aws.ToString(f.Field) {
-		case "eventCategory":
-			if len(f.Equals) == 1 {
-				category = f.Equals[0]
-			}
-		case "resources.type":
-			isS3 = slices.Contains(f.Equals, s3Object)
-		case "resources.ARN":
-			prefixes = f.StartsWith
-			data.Certain = data.Certain && plain && len(f.Equals) == 0
-			if !data.Certain { // it may cover any object
-				prefixes = []string{"arn:"}
-			}
-		case "readOnly":
-			if slices.Equal(f.Equals, []string{"true"}) {
-				data.ReadWrite = "ReadOnly"
-			} else if slices.Equal(f.Equals, []string{"false"}) {
-				data.ReadWrite = "WriteOnly"
-			}
-		default:
-			data.Certain = false
-		}
-	}
-	if isS3 {
-		data.Prefixes = prefixes
-	}
-	return category, data
 }

@@ -1,6 +1,7 @@
 package posture
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 )
@@ -58,6 +59,8 @@ type Region struct {
 	Keys      map[string]*Key
 	Bases     map[string]Datum[*FoundationModel]
 	LogGroups map[string]Datum[*LogGroup]
+	// PrefixLists are those that the groups and the VPCs' route tables name.
+	PrefixLists map[string]Datum[*PrefixList]
 
 	jobs   map[string]*Job
 	models map[string]*Model
@@ -215,6 +218,7 @@ type Logging struct {
 // Subnet is a subnet; a nil *Subnet does not exist.
 type Subnet struct {
 	ID, VPC, Zone string // Zone is the zone's id, such as use1-az1
+	Owner         string // the account that owns it, and its VPC
 	Free          int    // free IPv4 addresses
 }
 
@@ -228,10 +232,19 @@ type SecurityGroup struct {
 type GroupRule struct {
 	Protocol string // "-1" for all
 	From, To int    // ports; -1 for all
-	CIDRs    []string
+	CIDRs    []netip.Prefix
 	Prefixes []string // prefix lists
 	Groups   []string
 }
+
+// PrefixList is a managed prefix list; a nil *PrefixList does not exist, or nobody shares it any more.
+type PrefixList struct {
+	ID, Owner string             // Owner is an account, or "AWS"
+	Entries   List[netip.Prefix] // not collected for lists of AWS
+}
+
+// AWS says that the list holds the addresses of an AWS service.
+func (p *PrefixList) AWS() bool { return p.Owner == "AWS" }
 
 // VPC is a VPC that a job's subnets or groups are in.
 type VPC struct {
@@ -265,12 +278,16 @@ type Endpoint struct {
 	RouteTables     []string
 	Subnets         []string
 	PrivateDNS      bool
-	Policy          string // the document
+	// InboundOnly says that the private DNS names are for resolvers' inbound endpoints only, not for the VPC.
+	InboundOnly bool
+	Policy      string // the document
 }
 
 // FlowLog is a flow log.
 type FlowLog struct {
 	ID, Resource, Status, Traffic string
+	// Delivery is "SUCCESS", "FAILED", or "" if nothing was delivered yet.
+	Delivery string
 }
 
 // Interface is a network interface that Bedrock manages.
@@ -324,22 +341,40 @@ type Trail struct {
 	ARN, Name, Home         string
 	MultiRegion, Validation bool
 	GlobalEvents            bool
-	Logging                 Datum[bool]
+	Status                  Datum[*TrailStatus]
 	Selectors               Datum[*Selectors]
 	Found                   Source
 }
 
+// TrailStatus is whether a trail records, and what keeps it from delivering its files; "" is nothing.
+type TrailStatus struct {
+	Logging       bool
+	DeliveryError string
+}
+
 // Selectors are what a trail records.
 type Selectors struct {
-	// Management is "All", "ReadOnly", "WriteOnly" or "" for none.
-	Management string
-	// Data are the S3 ARN prefixes whose object events are recorded: "arn:aws:s3" for all, else bucket or prefix ARNs.
+	// Reads and Writes are the management events that read, and those that write.
+	Reads, Writes Management
+	// Data are the S3 objects whose events are recorded.
 	Data []DataSelector
 }
 
+// Management is what a trail records of one kind of management events.
+type Management struct {
+	Recorded bool
+	// Excluded are the event sources that are left out.
+	Excluded []string
+	// Uncertain says that a selector has conditions that are not understood: it may record what is lacking.
+	Uncertain bool
+}
+
+// All says that the trail records all of them, for certain.
+func (m Management) All() bool { return m.Recorded && len(m.Excluded) == 0 }
+
 // DataSelector is the S3 objects whose events a trail records.
 type DataSelector struct {
-	// Prefixes are ARNs that an object's ARN begins with; one "arn:PARTITION:s3" means all objects.
+	// Prefixes are what an object's ARN begins with.
 	Prefixes  []string
 	ReadWrite string // "All", "ReadOnly" or "WriteOnly"
 	// Certain is false when the selector has conditions that are not understood: it may or may not cover.

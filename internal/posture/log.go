@@ -139,18 +139,8 @@ func trails(t *Trial, _ Subject, r *Region) Outcome {
 				return Failed("trail %s does not validate its log files", trail.Name)
 			}
 			return All(t,
-				func() Outcome {
-					if !Need(t, trail.Logging) {
-						return Failed("trail %s does not log", trail.Name)
-					}
-					return Passed("trail %s logs", trail.Name)
-				},
-				func() Outcome {
-					if events := Need(t, trail.Selectors).Management; events != "All" {
-						return Failed("trail %s does not record all management events", trail.Name)
-					}
-					return Passed("trail %s records all management events of all regions", trail.Name)
-				},
+				func() Outcome { return delivers(t, trail) },
+				func() Outcome { return manages(trail, Need(t, trail.Selectors)) },
 			)
 		})
 	}
@@ -159,6 +149,43 @@ func trails(t *Trial, _ Subject, r *Region) Outcome {
 		return Failed("no trail records all management events of %s", r.Name)
 	})
 	return Any(t, parts...)
+}
+
+// delivers says whether a trail records, and its files arrive.
+func delivers(t *Trial, trail *Trail) Outcome {
+	switch status := Need(t, trail.Status); {
+	case !status.Logging:
+		return Failed("trail %s does not log", trail.Name)
+	case status.DeliveryError != "":
+		return Failed("trail %s cannot deliver its log files: %s", trail.Name, status.DeliveryError).With("latestDeliveryError", status.DeliveryError)
+	}
+	return Passed("trail %s logs", trail.Name)
+}
+
+// manages says whether a trail's selectors record all management events.
+func manages(trail *Trail, selectors *Selectors) Outcome {
+	uncertain := false
+	for _, events := range []Management{selectors.Reads, selectors.Writes} {
+		switch {
+		case events.All():
+		case events.Uncertain:
+			uncertain = true
+		case events.Recorded:
+			return Failed("trail %s leaves out the management events of %s", trail.Name, strings.Join(events.Excluded, " and "))
+		default:
+			return Failed("trail %s does not record all management events", trail.Name)
+		}
+	}
+	if uncertain {
+		return unevaluated(trail)
+	}
+	return Passed("trail %s records all management events of all regions", trail.Name)
+}
+
+// unevaluated is the ERROR of a trail whose selectors have conditions that are not understood.
+func unevaluated(trail *Trail) Outcome {
+	why := &Unread{Source: trail.Selectors.Source(), Code: CodeNeedsEvaluator, Message: "the advanced event selectors of trail " + trail.Name + " have conditions that are not evaluated"}
+	return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
 }
 
 // dataEvents says whether a trail records who reads and writes a bucket's objects.
@@ -176,14 +203,10 @@ func dataEvents(t *Trial, s Subject, b *Bucket) Outcome {
 	for _, trail := range r.Trails.Items {
 		parts = append(parts, func() Outcome {
 			t.saw(trail.Found)
-			return All(t, func() Outcome {
-				if !Need(t, trail.Logging) {
-					return Failed("trail %s does not log", trail.Name)
-				}
-				return Passed("")
-			}, func() Outcome {
-				return covers(trail, Need(t, trail.Selectors), prefix)
-			})
+			return All(t,
+				func() Outcome { return delivers(t, trail) },
+				func() Outcome { return covers(trail, Need(t, trail.Selectors), prefix) },
+			)
 		})
 	}
 	parts = append(parts, func() Outcome {
@@ -211,8 +234,7 @@ func covers(trail *Trail, selectors *Selectors, prefix string) Outcome {
 	case reads && writes:
 		return Passed("trail %s records reads and writes of %s", trail.Name, prefix)
 	case uncertain:
-		why := &Unread{Source: trail.Selectors.Source(), Code: CodeNeedsEvaluator, Message: "the advanced event selectors of trail " + trail.Name + " have conditions that are not evaluated"}
-		return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
+		return unevaluated(trail)
 	}
 	return Failed("trail %s does not record the objects of %s", trail.Name, prefix)
 }

@@ -1,8 +1,7 @@
 package posture
 
 import (
-	"encoding/json"
-	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -63,6 +62,7 @@ type vpcUse struct {
 	vpc     *VPC
 	subnets []ref
 	jobs    []string
+	shared  *Unread // another account's: its endpoints and flow logs are not known
 }
 
 // vpcUses are the VPCs of the subnets that the region's jobs name.
@@ -89,6 +89,9 @@ func (r *Region) vpcUses() ([]vpcUse, []Subject) {
 		}
 		use.subnets = append(use.subnets, ref)
 		use.jobs = append(use.jobs, ref.jobs...)
+		if use.shared == nil {
+			use.shared = r.shared(ref.id)
+		}
 	}
 	var uses []vpcUse
 	for _, id := range sortedKeys(byID) {
@@ -118,6 +121,12 @@ func endpoints(a *Account) []Subject {
 		uses, gaps := r.vpcUses()
 		var told *Unread // one listing may be of several VPCs
 		for _, use := range uses {
+			if use.shared != nil {
+				gap := r.subject(TypeVPC, r.arn("ec2", "vpc/"+use.vpc.ID), use.vpc.ID, nil)
+				gap.why, gap.Jobs = use.shared, use.jobs
+				gaps = append(gaps, gap)
+				continue
+			}
 			l := use.vpc.Endpoints
 			if l.Why != nil && l.Why == told {
 				l.Why = nil
@@ -139,27 +148,13 @@ func endpoints(a *Account) []Subject {
 	})
 }
 
-func isWorld(cidr string) bool { return cidr == "0.0.0.0/0" || cidr == "::/0" }
-
-func open(rules []GroupRule) []string {
-	var found []string
-	for _, rule := range rules {
-		for _, cidr := range rule.CIDRs {
-			if isWorld(cidr) && !slices.Contains(found, cidr) {
-				found = append(found, cidr)
-			}
-		}
-	}
-	return found
-}
-
 func groupEgress(t *Trial, s Subject, d Datum[*SecurityGroup]) Outcome {
 	g := Need(t, d)
 	if g == nil {
 		return Skipped("security group %s does not exist: see MC-JOB-003", s.Name)
 	}
-	if cidrs := open(g.Egress); len(cidrs) > 0 {
-		return Failed("security group %s lets jobs send to %s", g.ID, strings.Join(cidrs, " and ")).With("egress", g.Egress)
+	if cidrs := open(t, s.region(), g.Egress); len(cidrs) > 0 {
+		return Failed("security group %s lets jobs send to %s", g.ID, several(cidrs)).With("egress", g.Egress)
 	}
 	return Passed("security group %s has no rule that sends to the world", g.ID).With("egress", g.Egress)
 }
@@ -169,10 +164,20 @@ func groupIngress(t *Trial, s Subject, d Datum[*SecurityGroup]) Outcome {
 	if g == nil {
 		return Skipped("security group %s does not exist: see MC-JOB-003", s.Name)
 	}
-	if cidrs := open(g.Ingress); len(cidrs) > 0 {
-		return Failed("security group %s lets %s in", g.ID, strings.Join(cidrs, " and ")).With("ingress", g.Ingress)
+	if cidrs := open(t, s.region(), g.Ingress); len(cidrs) > 0 {
+		return Failed("security group %s lets %s in", g.ID, several(cidrs)).With("ingress", g.Ingress)
 	}
 	return Passed("security group %s lets nobody in from the world", g.ID).With("ingress", g.Ingress)
+}
+
+// open are those CIDRs of a group's rules, all together, that are as good as the world; nil if they are not.
+func open(t *Trial, r *Region, rules []GroupRule) []netip.Prefix {
+	var cidrs []netip.Prefix
+	var lists []string
+	for _, rule := range rules {
+		cidrs, lists = append(cidrs, rule.CIDRs...), append(lists, rule.Prefixes...)
+	}
+	return worldOf(t, r, cidrs, lists)
 }
 
 func groupNotDefault(t *Trial, s Subject, d Datum[*SecurityGroup]) Outcome {
@@ -192,6 +197,9 @@ func routes(t *Trial, u subnetUse) (*VPC, *RouteTable) {
 	if subnet == nil {
 		panic(stopped{Skipped("subnet %s does not exist: see MC-JOB-003", u.id)})
 	}
+	if why := u.region.shared(u.id); why != nil {
+		panic(stopped{unreadOutcome(why)})
+	}
 	vpc := u.region.VPCs[subnet.VPC]
 	if vpc == nil {
 		vpc = &VPC{ID: subnet.VPC} // nobody collected it: NeedAll says so
@@ -207,9 +215,28 @@ func routes(t *Trial, u subnetUse) (*VPC, *RouteTable) {
 	}
 	if main == nil {
 		why := &Unread{Source: vpc.RouteTables.source(), Code: CodeMalformed, Message: "no route table governs subnet " + u.id}
-		panic(stopped{Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}})
+		panic(stopped{unreadOutcome(why)})
 	}
 	return vpc, main
+}
+
+// CodeOtherAccount marks an ERROR of what another account owns and this one cannot read.
+const CodeOtherAccount = "OtherAccount"
+
+// shared says why a subnet's surroundings are not known when another account shares it: the routes, endpoints and flow logs
+// are the owner's.
+// Source: VPC guide, "Share your VPC subnets with other accounts".
+func (r *Region) shared(subnet string) *Unread {
+	d := r.Subnets[subnet]
+	s, ok := d.Read()
+	if !ok || s == nil || s.Owner == r.Account.ID {
+		return nil
+	}
+	return &Unread{Source: d.Source(), Code: CodeOtherAccount, Message: "subnet " + subnet + " belongs to account " + s.Owner + ", whose network is not read"}
+}
+
+func unreadOutcome(why *Unread) Outcome {
+	return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
 }
 
 func (l List[T]) source() Source {
@@ -219,35 +246,30 @@ func (l List[T]) source() Source {
 	return l.Pages[0]
 }
 
-// wide are destinations that a subnet uses for everything else.
-func wide(destination string) bool {
-	switch destination {
-	case "0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/1", "::/1", "8000::/1", "2000::/3":
-		return true
-	}
-	return false
-}
-
-// toInternet says that a route leads out: any route to an internet, egress-only, NAT or carrier gateway, and a default
-// route to anything.
+// toInternet says that a route leads to an internet, egress-only, NAT or carrier gateway.
 func toInternet(route Route) bool {
-	if route.State != "active" || route.Target == "local" {
-		return false
-	}
-	for _, prefix := range []string{"igw-", "eigw-", "nat-", "cagw-"} {
-		if strings.HasPrefix(route.Target, prefix) {
-			return true
-		}
-	}
-	return wide(route.Destination)
+	return slices.ContainsFunc([]string{"igw-", "eigw-", "nat-", "cagw-"}, func(prefix string) bool { return strings.HasPrefix(route.Target, prefix) })
 }
 
+// subnetNoInternet fails a route to a gateway, and routes to anything outside the VPC that together lead to the world: what
+// their targets do with it is not known. A Gateway Load Balancer's endpoint (vpce-) is such a target too.
 func subnetNoInternet(t *Trial, _ Subject, u subnetUse) Outcome {
 	_, table := routes(t, u)
+	var cidrs []netip.Prefix
+	var lists []string
 	for _, route := range table.Routes {
-		if toInternet(route) {
+		switch cidr, err := netip.ParsePrefix(route.Destination); {
+		case route.State != "active" || route.Target == "local":
+		case toInternet(route):
 			return Failed("subnet %s has a way to the internet: %s sends %s to %s", u.id, table.ID, route.Destination, route.Target).With("routes", table.Routes)
+		case err == nil:
+			cidrs = append(cidrs, cidr)
+		default:
+			lists = append(lists, route.Destination)
 		}
+	}
+	if world := worldOf(t, u.region, cidrs, lists); len(world) > 0 {
+		return Failed("subnet %s has a way to the internet: %s sends %s out of the VPC", u.id, table.ID, several(world)).With("routes", table.Routes)
 	}
 	return Passed("subnet %s has no way to the internet in %s", u.id, table.ID).With("routes", table.Routes)
 }
@@ -260,7 +282,7 @@ func subnetReachesS3(t *Trial, _ Subject, u subnetUse) Outcome {
 			continue
 		}
 		seen = append(seen, e.ID)
-		if e.Type == "Gateway" && slices.Contains(e.RouteTables, table.ID) || e.Type == "Interface" && e.PrivateDNS {
+		if e.Type == "Gateway" && slices.Contains(e.RouteTables, table.ID) || e.Type == "Interface" && e.PrivateDNS && !e.InboundOnly {
 			for _, page := range vpc.Endpoints.Pages {
 				t.saw(page)
 			}
@@ -268,64 +290,16 @@ func subnetReachesS3(t *Trial, _ Subject, u subnetUse) Outcome {
 		}
 	}
 	NeedServed(t, vpc.Endpoints, "ec2:DescribeVpcEndpoints")
-	return Failed("subnet %s has no S3 endpoint: no gateway endpoint on %s, no interface endpoint with private DNS", u.id, table.ID).With("endpoints", seen)
-}
-
-// CodeNeedsEvaluator marks an ERROR of a rule that only an IAM policy evaluator could decide; accepted by default.
-const CodeNeedsEvaluator = "NeedsPolicyEvaluator"
-
-func endpointPolicy(t *Trial, s Subject, e *Endpoint) Outcome {
-	var doc struct {
-		Statement statements
-	}
-	if err := json.Unmarshal([]byte(e.Policy), &doc); err != nil {
-		why := &Unread{Source: s.Found, Code: CodeMalformed, Message: "the policy document of " + e.ID + " is not JSON"}
-		return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
-	}
-	allows := slices.DeleteFunc(slices.Clone(doc.Statement), func(m map[string]any) bool { return m["Effect"] != "Allow" })
-	switch {
-	case len(allows) == 0:
-		return Passed("the policy of endpoint %s allows nothing", e.ID).With("policy", json.RawMessage(e.Policy))
-	case len(doc.Statement) == 1 && isFullAccess(doc.Statement[0]):
-		return Failed("the policy of endpoint %s is AWS's default: everybody may do everything", e.ID).With("policy", json.RawMessage(e.Policy))
-	}
-	why := &Unread{Source: s.Found, Code: CodeNeedsEvaluator, Message: "the policy of " + e.ID + " needs a policy evaluator"}
-	return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
-}
-
-// statements reads IAM's "Statement", which is one object or a list.
-type statements []map[string]any
-
-// UnmarshalJSON takes an object as a list of one.
-func (s *statements) UnmarshalJSON(b []byte) error {
-	var many []map[string]any
-	if err := json.Unmarshal(b, &many); err == nil {
-		*s = many
-		return nil
-	}
-	var one map[string]any
-	if err := json.Unmarshal(b, &one); err != nil {
-		return err
-	}
-	*s = statements{one}
-	return nil
-}
-
-// isFullAccess says that a statement is that of AWS's default endpoint policy.
-// Source: AWS PrivateLink guide, "Control access to VPC endpoints using endpoint policies".
-func isFullAccess(statement map[string]any) bool {
-	rest := maps.Clone(statement)
-	delete(rest, "Sid")
-	if p, ok := rest["Principal"].(map[string]any); ok && len(p) == 1 && p["AWS"] == "*" {
-		rest["Principal"] = "*"
-	}
-	return len(rest) == 4 && rest["Effect"] == "Allow" && rest["Principal"] == "*" && rest["Action"] == "*" && rest["Resource"] == "*"
+	return Failed("subnet %s has no S3 endpoint: no gateway endpoint on %s, no interface endpoint with private DNS for the VPC", u.id, table.ID).With("endpoints", seen)
 }
 
 func vpcFlowLogs(t *Trial, _ Subject, u vpcUse) Outcome {
+	if u.shared != nil {
+		return unreadOutcome(u.shared)
+	}
 	full := map[string]bool{}
 	for _, log := range u.vpc.FlowLogs.Items {
-		if log.Status == "ACTIVE" && log.Traffic == "ALL" {
+		if log.Status == "ACTIVE" && log.Traffic == "ALL" && log.Delivery != "FAILED" {
 			full[log.Resource] = true
 		}
 	}
@@ -342,7 +316,7 @@ func vpcFlowLogs(t *Trial, _ Subject, u vpcUse) Outcome {
 		return Passed("flow logs of %s record all traffic", u.vpc.ID)
 	}
 	NeedServed(t, u.vpc.FlowLogs, "ec2:DescribeFlowLogs")
-	return Failed("no active flow log records all traffic of %s, nor of %s", u.vpc.ID, strings.Join(lacking, ", "))
+	return Failed("no flow log that is active and delivers records all traffic of %s, nor of %s", u.vpc.ID, strings.Join(lacking, ", "))
 }
 
 func subnetAttaches(t *Trial, _ Subject, u subnetUse) Outcome {

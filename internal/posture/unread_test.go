@@ -35,6 +35,8 @@ func members() map[string][2]string {
 		"ec2:DescribeFlowLogs":                           {"FlowLogs[].TrafficType", "FlowLogs[].ResourceId"},
 		"ec2:DescribeVpcAttribute":                       {"", ""},
 		"ec2:DescribeNetworkInterfaces":                  {"NetworkInterfaces[].Status", "NetworkInterfaces[].NetworkInterfaceId"},
+		"ec2:DescribeManagedPrefixLists":                 {"", "PrefixLists[].OwnerId"},
+		"ec2:GetManagedPrefixListEntries":                {"", "Entries[].Cidr"},
 		"kms:DescribeKey":                                {"KeyMetadata.KeyState", "KeyMetadata.Arn"},
 		"kms:GetKeyRotationStatus":                       {"", ""},
 		"kms:ListGrants":                                 {"", "Grants[].GrantId"},
@@ -90,7 +92,7 @@ func TestUnreadNeverPasses(t *testing.T) {
 		granted := awsfake.Patch{Path: "~/keys/1/grants", Set: []any{map[string]any{ // so that every key has one
 			"GrantId": "1c237476b39f8bc44e45212e08498fbe3151305030726c0590dd8d3e9f3d6a60", "GranteePrincipal": "bedrock.amazonaws.com", "Operations": []any{"Decrypt"},
 		}}}
-		w := world(t, "", append(corpus.patches, granted)...)
+		w := world(t, "", slices.Concat(corpus.patches, []awsfake.Patch{granted}, fixtures(t)["MC-NET-001"].Pass)...)
 		server := awsfake.New(w, awsfake.Options{Now: now, PageSize: 1})
 		o := options(server, rules(t))
 		before := evaluate(t, o, rules(t))
