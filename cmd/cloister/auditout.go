@@ -93,7 +93,12 @@ func terminal(w io.Writer) report.Options {
 }
 
 // writeFile writes a file by rename: it is there whole, or not at all. Reports name resources, so only the owner reads them.
+//
+// What is there already and is no regular file, such as /dev/null or a pipe, is written to and stays what it is.
 func writeFile(name string, write func(io.Writer) error) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+		return writeTo(name, write)
+	}
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {
 		return err
@@ -114,6 +119,19 @@ func writeFile(name string, write func(io.Writer) error) error {
 		return err
 	}
 	return os.Rename(f.Name(), name)
+}
+
+// writeTo writes to what is no regular file.
+func writeTo(name string, write func(io.Writer) error) error {
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	err = write(f)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	return err
 }
 
 // progress shows a bar on a terminal, else one line for each region.

@@ -69,3 +69,17 @@ func record(t *testing.T, dir string) {
 		t.Fatalf("audit --record = %d, %v\n%s", code, err, out)
 	}
 }
+
+// TestReportToDevice: a report that is sent to a device leaves the device what it is.
+func TestReportToDevice(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "null")
+	if err := os.Symlink(os.DevNull, pipe); err != nil {
+		t.Fatal(err)
+	}
+	if out, code, err := execute(t, "audit", "--replay", filepath.Join("testdata", "recording"), "--report", "json="+pipe, "--quiet"); code != 0 {
+		t.Fatalf("audit = %d, %v\n%s", code, err, out)
+	}
+	if info, err := os.Lstat(pipe); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is %v, %v", info, err)
+	}
+}

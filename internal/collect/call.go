@@ -222,7 +222,7 @@ func unread(source posture.Source, err error) *posture.Unread {
 // ownCodes are the codes that mean something to the auditor itself.
 func ownCodes() []string {
 	return []string{
-		posture.CodeNeedsEvaluator, posture.CodeNotCollected, posture.CodeNotChosen, posture.CodeMalformed, posture.CodeTimeout, posture.CodeNoSuchHost,
+		posture.CodeNeedsEvaluator, posture.CodeOtherAccount, posture.CodeNotCollected, posture.CodeNotChosen, posture.CodeMalformed, posture.CodeTimeout, posture.CodeNoSuchHost,
 		codeNotRecorded, codeCredentials, codeNetwork, codeCanceled, codeNoRegions, codeTooMany,
 	}
 }

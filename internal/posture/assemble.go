@@ -139,6 +139,12 @@ func (r *Region) unreads() []*Unread {
 	for _, id := range sortedKeys(r.LogGroups) {
 		add(r.LogGroups[id].Why())
 	}
+	for _, id := range sortedKeys(r.PrefixLists) {
+		add(r.PrefixLists[id].Why())
+		if list, ok := r.PrefixLists[id].Read(); ok && list != nil {
+			add(list.Entries.Why)
+		}
+	}
 	return found
 }
 

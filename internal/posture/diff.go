@@ -76,7 +76,7 @@ func Baseline(results []Result, before *Report) []Result {
 	for i := range before.Results {
 		old[before.Results[i].ID] = &before.Results[i]
 	}
-	out := slices.Clone(results)
+	out := results // they are large, and nobody needs them as they were
 	for i := range out {
 		was := old[out[i].ID]
 		out[i].Change = changed(was, &out[i])

@@ -240,9 +240,11 @@ func covers(trail *Trail, selectors *Selectors, prefix string) Outcome {
 }
 
 func (a *Account) region(name string) *Region {
-	for _, r := range slices.Concat(a.Regions, a.Beyond) {
-		if r.Name == name {
-			return r
+	for _, regions := range [][]*Region{a.Regions, a.Beyond} {
+		for _, r := range regions {
+			if r.Name == name {
+				return r
+			}
 		}
 	}
 	return nil

@@ -17,8 +17,11 @@ type Selection struct {
 	Tags       map[string]string // all must match
 }
 
-// Apply keeps the results that are selected.
+// Apply keeps the results that are selected. If nothing is left out it returns results itself.
 func (s Selection) Apply(results []Result) []Result {
+	if len(s.Severities)+len(s.Statuses)+len(s.Jobs)+len(s.Tags) == 0 {
+		return results
+	}
 	var out []Result
 	for i := range results {
 		if s.selects(&results[i]) {

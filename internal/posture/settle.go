@@ -66,7 +66,7 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 	for _, a := range inventory.Accounts {
 		a.index()
 	}
-	out := slices.Clone(results)
+	out := results // they are large, and nobody needs them as they were
 	for i := range out {
 		r := &out[i]
 		if r.Status != Fail || !supersedable(rules, r.Rule) {
@@ -89,7 +89,6 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 		r.Evidence = append(slices.Clone(r.Evidence), successor.Detail.Source(), old.Tags.Source(), successor.Tags.Source())
 		r.Evidence = append(append(r.Evidence, region.Deployments.Pages...), region.Throughputs.Pages...)
 	}
-	SortResults(out)
 	return out
 }
 
@@ -209,7 +208,7 @@ func Settle(results []Result) []Result {
 			answered[results[i].Rule+" "+results[i].Resource] = true
 		}
 	}
-	out := slices.Clone(results)
+	out := results // they are large, and nobody needs them as they were
 	for i := range out {
 		r := &out[i]
 		if r.Rule != "MC-LIF-005" || r.Status != Fail {
@@ -227,6 +226,5 @@ func Settle(results []Result) []Result {
 			r.Message = "every failing rule of job " + r.Name + " has a successor or a mute: " + strings.Join(failing, ", ")
 		}
 	}
-	SortResults(out)
 	return out
 }

@@ -20,6 +20,7 @@ type Subject struct {
 	// Values fill the placeholders of the rule's commands.
 	Values map[string]string
 
+	home *Region // nil for what has none
 	// value is the inventory's record, of the type that the logic knows.
 	value any
 	// why says that the subjects of this rule could not all be enumerated: such a subject is always ERROR.
@@ -31,11 +32,20 @@ type logic struct {
 	id       string
 	subjects func(a *Account) []Subject
 	check    func(t *Trial, s Subject) Outcome
+	// list names the subjects where many rules share them: they are listed once.
+	list string
 }
 
 // rule makes a logic of a check on the records of type T that subjects finds.
 func rule[T any](id string, subjects func(*Account) []Subject, check func(*Trial, Subject, T) Outcome) logic {
-	return logic{id: id, subjects: subjects, check: func(t *Trial, s Subject) Outcome {
+	list := ""
+	switch any(*new(T)).(type) {
+	case *Job:
+		list = "jobs"
+	case *Model:
+		list = "models"
+	}
+	return logic{id: id, subjects: subjects, list: list, check: func(t *Trial, s Subject) Outcome {
 		value, ok := s.value.(T)
 		if !ok {
 			panic("rule " + id + " got a subject of another kind: " + s.Type) // a defect: every test of the rule sees it
@@ -51,7 +61,7 @@ func (r *Region) arn(service, resource string) string {
 
 func (r *Region) subject(kind, arn, name string, value any) Subject {
 	return Subject{
-		ARN: arn, Name: name, Type: kind, Account: r.Account, Region: r.Name, value: value,
+		ARN: arn, Name: name, Type: kind, Account: r.Account, Region: r.Name, home: r, value: value,
 		Values: map[string]string{"region": r.Name, "account": r.Account.ID, "partition": r.Account.Partition},
 	}
 }
@@ -242,8 +252,8 @@ func (r *Region) refs(of func(*JobDetail) []string) (found []ref, gaps []Subject
 
 // region is the inventory's region of the subject.
 func (s Subject) region() *Region {
-	if r := s.Account.region(s.Region); r != nil {
-		return r
+	if s.home != nil {
+		return s.home
 	}
 	return &Region{Account: s.Account, Name: s.Region} // of what has no region; everything in it was not collected
 }

@@ -1,9 +1,6 @@
 package posture
 
-import (
-	"fmt"
-	"maps"
-)
+import "fmt"
 
 // Status is a rule's verdict on one resource.
 type Status string
@@ -38,12 +35,20 @@ func Severities() []Severity { return []Severity{Low, Medium, High, VeryHigh, Ex
 
 // Rank orders severities: 1 for low to 5 for extreme, 0 for what is none.
 func (s Severity) Rank() int {
-	for i, one := range Severities() {
-		if s == one {
-			return i + 1
-		}
+	switch s {
+	case Low:
+		return 1
+	case Medium:
+		return 2
+	case High:
+		return 3
+	case VeryHigh:
+		return 4
+	case Extreme:
+		return 5
+	default:
+		return 0
 	}
-	return 0
 }
 
 // Outcome is what a rule says of one resource.
@@ -74,13 +79,11 @@ func Skipped(format string, args ...any) Outcome {
 	return Outcome{Status: NotApplicable, Message: fmt.Sprintf(format, args...)}
 }
 
-// With adds a fact, a JSON value, to the outcome.
+// With adds a fact, a JSON value, to the outcome and those made of it.
 func (o Outcome) With(name string, value any) Outcome {
-	facts := maps.Clone(o.Facts)
-	if facts == nil {
-		facts = map[string]any{}
+	if o.Facts == nil {
+		o.Facts = map[string]any{}
 	}
-	facts[name] = value
-	o.Facts = facts
+	o.Facts[name] = value
 	return o
 }
