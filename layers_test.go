@@ -22,6 +22,7 @@ func layers() map[string]int {
 		"internal/engine":    1,
 		"internal/envelope":  1,
 		"internal/executor":  1,
+		"internal/markup":    1,
 		"internal/pace":      1,
 		"internal/policy":    1,
 		"internal/rootseal":  1,
