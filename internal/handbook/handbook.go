@@ -3,7 +3,7 @@
 //
 // A page has the structure of the knowledge base that the first rule comes from ("Protect Model Customization Jobs using
 // a VPC"): risk level, rationale, audit and remediation by console and command line, references, publication date. The
-// one thing to know: findings hold names from accounts, so everything goes through visible or html/template.
+// one thing to know: findings hold names from accounts, so everything goes through visible or markup.
 package handbook
 
 import (

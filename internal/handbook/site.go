@@ -2,15 +2,13 @@ package handbook
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"fmt"
-	"html/template"
 	"os"
 	"path/filepath"
 	"slices"
 
+	"example.com/cloister/internal/markup"
 	"example.com/cloister/internal/posture"
 )
 
@@ -75,16 +73,16 @@ func render(pack *posture.Pack) ([]file, error) {
 	if err := s.open(); err != nil {
 		return nil, err
 	}
-	s.add("index.html", "index", "Rules", s.index())
+	s.add("index.html", "Rules", s.script, func(w *markup.Writer) { putIndex(w, s.index()) })
 	for i := range pack.Rules {
 		rule := &pack.Rules[i]
-		s.add(rule.ID+".html", "rule", rule.ID+" "+rule.Title, s.rule(i))
+		s.add(rule.ID+".html", rule.ID+" "+rule.Title, markup.Asset{}, func(w *markup.Writer) { s.putRule(w, s.rule(i)) })
 	}
 	for _, g := range s.groups() {
-		s.add(groupPage(g.ID), "group", g.Title, g)
+		s.add(groupPage(g.ID), g.Title, markup.Asset{}, func(w *markup.Writer) { putGroup(w, g) })
 	}
 	for _, f := range s.frameworks() {
-		s.add(frameworkPage(f.ID), "framework", f.Title, f)
+		s.add(frameworkPage(f.ID), f.Title, markup.Asset{}, func(w *markup.Writer) { putFramework(w, f) })
 	}
 	slices.SortFunc(s.files, func(a, b file) int { return bytes.Compare([]byte(a.name), []byte(b.name)) })
 	return s.files, s.err
@@ -95,59 +93,35 @@ func frameworkPage(id string) string { return "framework-" + id + ".html" }
 
 // site is a handbook while it is made.
 type site struct {
-	pack      *posture.Pack
-	templates *template.Template
-	css, js   string
-	files     []file
-	err       error
+	pack          *posture.Pack
+	style, script markup.Asset
+	files         []file
+	err           error
 }
 
-func (s *site) open() error {
-	css, err := pageFiles.ReadFile("page/style.css")
-	if err != nil {
+func (s *site) open() (err error) {
+	if s.style, err = markup.Style(pageFiles, "page/style.css"); err != nil {
 		return err
 	}
-	js, err := pageFiles.ReadFile("page/index.js")
-	if err != nil {
-		return err
-	}
-	s.css, s.js = string(css), string(js)
-	s.templates, err = template.New("").Funcs(template.FuncMap{"pieces": s.pieces, "group": groupPage, "framework": frameworkPage}).
-		ParseFS(pageFiles, "page/*.tmpl")
+	s.script, err = markup.Script(pageFiles, "page/index.js")
 	return err
 }
 
-// frame is what every page has around its body.
-type frame struct {
-	Policy, Title string
-	CSS           template.CSS
-	JS            template.JS
-	Body          any
-}
-
-func (s *site) add(name, kind, title string, body any) {
+// add makes a page: the frame that every page has, and its body.
+func (s *site) add(name, title string, script markup.Asset, body func(*markup.Writer)) {
 	if s.err != nil {
 		return
 	}
-	f := frame{Title: title, CSS: template.CSS(s.css), Body: body} //nolint:gosec // our own file
-	scripts := "'none'"
-	if kind == "index" {
-		f.JS = template.JS(s.js) //nolint:gosec // our own file
-		scripts = hash(s.js)
-	}
-	f.Policy = "default-src 'none'; style-src " + hash(s.css) + "; script-src " + scripts + "; img-src data:; base-uri 'none'; form-action 'none'"
 	var b bytes.Buffer
-	if err := s.templates.ExecuteTemplate(&b, kind, f); err != nil {
+	w := markup.New(&b)
+	putHead(w, title, s.style, script)
+	body(w)
+	putFoot(w, script)
+	if err := w.Err(); err != nil {
 		s.err = fmt.Errorf("page %s: %w", name, err)
 		return
 	}
 	s.files = append(s.files, file{name, b.Bytes()})
-}
-
-// hash names a style or script in a content security policy.
-func hash(content string) string {
-	sum := sha256.Sum256([]byte(content))
-	return "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
 }
 
 // link is a piece of text with where it leads, if anywhere.

@@ -17,6 +17,9 @@ type row struct {
 	Pass                             string
 }
 
+// page is the name of the rule's page.
+func (r *row) page() string { return r.ID + ".html" }
+
 func rowOf(r *posture.Rule) row {
 	frameworks := slices.Sorted(maps.Keys(r.Maps))
 	words := []string{r.ID, r.Title, r.Resource, r.Pillar, r.Rationale, strings.Join(r.Aliases, " "), strings.Join(r.Reads, " ")}

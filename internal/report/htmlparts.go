@@ -75,7 +75,7 @@ func ruleViews(r *posture.Report) []ruleView {
 		}
 		for _, ref := range rule.References {
 			one := posture.Reference{Title: Visible(ref.Title)}
-			if webAddress(ref.URL) {
+			if webAddress(ref.URL) && strings.HasPrefix(ref.URL, "https://") {
 				one.URL = ref.URL
 			}
 			view.References = append(view.References, one)

@@ -90,7 +90,7 @@ func factLines(facts map[string]any) string {
 	}
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false) // the template does
+	enc.SetEscapeHTML(false) // markup does
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(facts); err != nil {
 		return "facts that are no JSON: " + Visible(err.Error())

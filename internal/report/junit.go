@@ -21,7 +21,7 @@ func writeJUnit(w *bufio.Writer, r *posture.Report) error {
 		all.errors += one.errors
 		all.skipped += one.skipped
 	}
-	x := &markup{w: w}
+	x := &xmlWriter{w: w}
 	x.raw(xml.Header)
 	x.raw("<testsuites")
 	x.attribute("name", r.Tool.Name+" audit")
@@ -99,38 +99,38 @@ func verdict(one *posture.Result) string {
 	}
 }
 
-// markup writes XML 1.0. Visible keeps characters out that XML 1.0 forbids; U+FFFE and U+FFFF are among them.
-type markup struct {
+// xmlWriter writes XML 1.0. Visible keeps characters out that XML 1.0 forbids; U+FFFE and U+FFFF are among them.
+type xmlWriter struct {
 	w   *bufio.Writer
 	err error
 }
 
-func (x *markup) raw(s string) {
+func (x *xmlWriter) raw(s string) {
 	if x.err == nil {
 		_, x.err = x.w.WriteString(s)
 	}
 }
 
-func (x *markup) text(s string) {
+func (x *xmlWriter) text(s string) {
 	if x.err == nil {
 		x.err = xml.EscapeText(x.w, []byte(Visible(s)))
 	}
 }
 
-func (x *markup) attribute(name, value string) {
+func (x *xmlWriter) attribute(name, value string) {
 	x.raw(" " + name + `="`)
 	x.text(value)
 	x.raw(`"`)
 }
 
-func (x *markup) tally(t tally) {
+func (x *xmlWriter) tally(t tally) {
 	x.attribute("tests", strconv.Itoa(t.tests))
 	x.attribute("failures", strconv.Itoa(t.failures))
 	x.attribute("errors", strconv.Itoa(t.errors))
 	x.attribute("skipped", strconv.Itoa(t.skipped))
 }
 
-func (x *markup) suite(r *posture.Report, one *suite) {
+func (x *xmlWriter) suite(r *posture.Report, one *suite) {
 	x.raw("  <testsuite")
 	x.attribute("name", strings.TrimSpace(one.rule+" "+one.title))
 	x.tally(one.tally)
@@ -143,7 +143,7 @@ func (x *markup) suite(r *posture.Report, one *suite) {
 	x.raw("  </testsuite>\n")
 }
 
-func (x *markup) testcase(one *posture.Result) {
+func (x *xmlWriter) testcase(one *posture.Result) {
 	x.raw("    <testcase")
 	x.attribute("name", resourceName(one)+" ["+one.ID+"]")
 	x.attribute("classname", one.Account+"."+one.Region+"."+one.Rule)
