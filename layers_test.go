@@ -17,6 +17,7 @@ func layers() map[string]int {
 		"":       0, // the shared vocabulary
 		"engine": 0, // the embedded Python source
 
+		"internal/ansi":      1,
 		"internal/basemodel": 1,
 		"internal/blob":      1,
 		"internal/dataset":   1,

@@ -13,6 +13,7 @@ import (
 	"github.com/mattn/go-isatty"
 	"golang.org/x/term"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/collect"
 	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/report"
@@ -173,7 +174,7 @@ func (p *progress) step(s collect.Progress) {
 }
 
 func line(s collect.Progress) string {
-	s.Account, s.Region = report.Visible(s.Account), report.Visible(s.Region)
+	s.Account, s.Region = ansi.Visible(s.Account), ansi.Visible(s.Region)
 	switch {
 	case s.NoBedrock:
 		return fmt.Sprintf("%s %-15s Amazon Bedrock does not exist here", s.Account, s.Region)

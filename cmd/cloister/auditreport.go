@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/handbook"
 	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/report"
@@ -83,7 +84,7 @@ func printDiff(w io.Writer, differences []posture.Difference) error {
 		} else {
 			is = string(r.Status)
 		}
-		_, err := fmt.Fprintf(w, "%-12s %s -> %s  %s %s  %s %s (%s)\n", d.Change, was, is, report.Visible(r.Rule), report.Visible(r.ID), report.Visible(r.Region), report.Visible(r.Name), report.Visible(r.Account))
+		_, err := fmt.Fprintf(w, "%-12s %s -> %s  %s %s  %s %s (%s)\n", d.Change, was, is, ansi.Visible(r.Rule), ansi.Visible(r.ID), ansi.Visible(r.Region), ansi.Visible(r.Name), ansi.Visible(r.Account))
 		if err != nil {
 			return err
 		}

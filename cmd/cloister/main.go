@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/cloister/internal/report"
+	"example.com/cloister/internal/ansi"
 )
 
 func main() {
@@ -54,7 +54,7 @@ func run() int {
 func visible(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, line := range lines {
-		lines[i] = report.Visible(line)
+		lines[i] = ansi.Visible(line)
 	}
 	return strings.Join(lines, "\n")
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
-	"example.com/cloister/internal/report"
 )
 
 func muteCommand() *cobra.Command {
@@ -186,7 +186,7 @@ func listMutes(w io.Writer, m *posture.Mutes, asJSON bool) error {
 	rows := []row{}
 	for _, one := range m.Mutes {
 		what := strings.Join(strings.Fields(strings.Join([]string{one.Finding, one.Account, one.Region, one.Resource}, " ")), " ")
-		rows = append(rows, row{one.Line(), report.Visible(one.Rule), report.Visible(what), report.Visible(one.Owner), report.Visible(one.Expires), report.Visible(one.State(time.Now()))})
+		rows = append(rows, row{one.Line(), ansi.Visible(one.Rule), ansi.Visible(what), ansi.Visible(one.Owner), ansi.Visible(one.Expires), ansi.Visible(one.State(time.Now()))})
 	}
 	if asJSON {
 		return writeJSON(w, rows)
@@ -220,13 +220,13 @@ func muteTestCommand() *cobra.Command {
 			}
 			w := c.OutOrStdout()
 			for _, one := range m.Mutes {
-				if _, err := fmt.Fprintf(w, "line %d: %s, %s\n", one.Line(), report.Visible(one.Rule), report.Visible(one.State(time.Now()))); err != nil {
+				if _, err := fmt.Fprintf(w, "line %d: %s, %s\n", one.Line(), ansi.Visible(one.Rule), ansi.Visible(one.State(time.Now()))); err != nil {
 					return err
 				}
 				for i := range r.Results {
 					res := &r.Results[i]
 					if (res.Status == posture.Fail || res.Status == posture.Muted) && one.Matches(res) {
-						if _, err := fmt.Fprintf(w, "  %s %s %s %s\n", report.Visible(res.ID), report.Visible(res.Rule), report.Visible(res.Region), report.Visible(res.Name)); err != nil {
+						if _, err := fmt.Fprintf(w, "  %s %s %s %s\n", ansi.Visible(res.ID), ansi.Visible(res.Rule), ansi.Visible(res.Region), ansi.Visible(res.Name)); err != nil {
 							return err
 						}
 					}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -26,50 +27,50 @@ func Explain(w io.Writer, rule posture.RuleReport, result *posture.Result, width
 	if width == 0 {
 		width = DefaultWidth
 	}
-	t := &terminal{w: bufio.NewWriter(w), width: min(max(width, MinWidth), maxWidth), color: color}
-	t.line(0, bold, rule.ID+" "+rule.Title)
+	t := &terminal{Printer: ansi.Printer{W: bufio.NewWriter(w), Color: color}, width: min(max(width, MinWidth), maxWidth)}
+	t.line(0, ansi.Bold, rule.ID+" "+rule.Title)
 	t.facts(&rule)
 	if result != nil {
 		t.verdict(result)
 	}
 	t.heading("Why")
-	t.line(2, plain, rule.Rationale)
+	t.line(2, ansi.Plain, rule.Rationale)
 	t.heading("Verdict")
 	t.hanging(5, "PASS", rule.PassWhen)
 	t.hanging(5, "FAIL", rule.FailWhen)
 	t.heading("How to check")
 	if result != nil && len(result.Commands) > 0 {
-		t.line(2, dim, "With the names of this finding")
+		t.line(2, ansi.Dim, "With the names of this finding")
 		for _, command := range result.Commands {
 			t.code("$ ", command)
 		}
-		t.blank()
+		t.Blank()
 	}
 	t.steps(&rule.Audit)
 	t.heading("How to fix")
 	t.steps(&rule.Remediation)
 	t.heading("Hazards")
-	t.line(2, plain, "Class "+rule.Fix.Class+": "+posture.FixClass(rule.Fix.Class)+".")
+	t.line(2, ansi.Plain, "Class "+rule.Fix.Class+": "+posture.FixClass(rule.Fix.Class)+".")
 	for _, hazard := range rule.Fix.Hazards {
 		t.hanging(2, "-", hazard)
 	}
 	if len(rule.Maps) > 0 {
 		t.heading("Supports")
 		for _, id := range slices.Sorted(maps.Keys(rule.Maps)) {
-			t.line(2, plain, frameworkTitle(id)+": "+strings.Join(rule.Maps[id], ", "))
+			t.line(2, ansi.Plain, frameworkTitle(id)+": "+strings.Join(rule.Maps[id], ", "))
 		}
 	}
 	t.heading("References")
 	for _, ref := range rule.References {
-		t.line(2, plain, ref.Title)
+		t.line(2, ansi.Plain, ref.Title)
 		t.raw("    ", ref.URL)
 	}
-	t.blank()
-	t.line(0, dim, "Publication date "+date(rule.Reviewed))
-	if t.err != nil {
-		return t.err
+	t.Blank()
+	t.line(0, ansi.Dim, "Publication date "+date(rule.Reviewed))
+	if t.Err != nil {
+		return t.Err
 	}
-	return t.w.Flush()
+	return t.W.Flush()
 }
 
 // facts are the short fields of a rule.
@@ -102,14 +103,14 @@ func (t *terminal) facts(rule *posture.RuleReport) {
 // verdict is what was found and the values, calls and gaps that it rests on.
 func (t *terminal) verdict(r *posture.Result) {
 	t.heading("Finding")
-	style := red
+	style := ansi.Red
 	switch r.Status {
 	case posture.Pass:
-		style = green
+		style = ansi.Green
 	case posture.Error:
-		style = yellow
+		style = ansi.Yellow
 	case posture.Muted, posture.Superseded, posture.NotApplicable:
-		style = dim
+		style = ansi.Dim
 	case posture.Fail:
 	}
 	t.line(2, style, string(r.Status)+" "+r.Message)
@@ -129,26 +130,26 @@ func (t *terminal) verdict(r *posture.Result) {
 		}
 	}
 	if len(r.Facts) > 0 {
-		t.blank()
-		t.line(2, dim, "What decided")
+		t.Blank()
+		t.line(2, ansi.Dim, "What decided")
 		if text, err := json.MarshalIndent(r.Facts, "", "  "); err == nil {
 			t.code("", string(text))
 		}
 	}
 	if len(r.Evidence) > 0 {
-		t.blank()
-		t.line(2, dim, "Read from")
+		t.Blank()
+		t.line(2, ansi.Dim, "Read from")
 		for _, source := range r.Evidence {
-			t.line(4, plain, call(source))
+			t.line(4, ansi.Plain, call(source))
 		}
 	}
 	if len(r.Unread) > 0 {
-		t.blank()
-		t.line(2, dim, "Not read")
+		t.Blank()
+		t.line(2, ansi.Dim, "Not read")
 		for _, why := range r.Unread {
-			t.line(4, yellow, call(why.Source)+": "+why.Code+": "+why.Message)
+			t.line(4, ansi.Yellow, call(why.Source)+": "+why.Code+": "+why.Message)
 			if action := posture.ActionOf(why.Operation); action != "" {
-				t.line(6, plain, "needs "+action)
+				t.line(6, ansi.Plain, "needs "+action)
 			}
 		}
 	}
@@ -177,12 +178,12 @@ func call(s posture.Source) string {
 
 // steps are the console's and the command line's, numbered as in the knowledge base.
 func (t *terminal) steps(s *posture.Steps) {
-	t.line(2, dim, "Using AWS Console")
+	t.line(2, ansi.Dim, "Using AWS Console")
 	for i, step := range s.Console {
 		t.hanging(3, fmt.Sprintf("%02d", i+1), step)
 	}
-	t.blank()
-	t.line(2, dim, "Using AWS CLI")
+	t.Blank()
+	t.line(2, ansi.Dim, "Using AWS CLI")
 	for i, step := range s.CLI {
 		t.hanging(3, fmt.Sprintf("%02d", i+1), step.Text)
 		if step.Run != "" {

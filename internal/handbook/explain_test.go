@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -82,8 +83,8 @@ func TestExplainGolden(t *testing.T) {
 func TestExplainColor(t *testing.T) {
 	t.Parallel()
 	got := explain(t, report(t, "MC-JOB-001"), finding(), 80, true)
-	if !strings.Contains(got, red+"FAIL job claims-classifier-run-7 has no VPC configuration"+reset) {
-		t.Errorf("no red verdict in %q", got)
+	if !strings.Contains(got, ansi.Red+"FAIL job claims-classifier-run-7 has no VPC configuration"+ansi.Reset) {
+		t.Errorf("no ansi.Red verdict in %q", got)
 	}
 	if bare := explain(t, report(t, "MC-JOB-001"), finding(), 80, false); strings.Contains(bare, "\x1b") {
 		t.Error("escape sequences without color")

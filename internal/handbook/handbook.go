@@ -11,8 +11,6 @@ import (
 	"regexp"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"example.com/cloister/internal/posture"
 )
@@ -51,20 +49,6 @@ func pieces(text string) []piece {
 	}
 	plain(text[at:])
 	return out
-}
-
-// visible writes every character that a terminal would obey, or not show, as \u{HEX}: names come from accounts.
-func visible(s string) string {
-	var b strings.Builder
-	for _, r := range s {
-		switch {
-		case r == utf8.RuneError || r == ' ' || unicode.IsPrint(r) || unicode.Is(unicode.Zs, r):
-			b.WriteRune(r)
-		default:
-			fmt.Fprintf(&b, `\u{%X}`, r)
-		}
-	}
-	return b.String()
 }
 
 // date writes the day of a review in words, as the knowledge base does.

@@ -1,70 +1,40 @@
 package handbook
 
 import (
-	"bufio"
 	"strings"
 	"unicode/utf8"
-)
 
-// The ANSI sequences of text: SGR codes of ECMA-48.
-const (
-	plain  = ""
-	bold   = "\x1b[1m"
-	dim    = "\x1b[2m"
-	red    = "\x1b[1;31m"
-	green  = "\x1b[32m"
-	yellow = "\x1b[33m"
-	cyan   = "\x1b[36m"
-	reset  = "\x1b[0m"
+	"example.com/cloister/internal/ansi"
 )
 
 // terminal writes text for people. After an error it writes nothing; err has it.
 type terminal struct {
-	w     *bufio.Writer
+	ansi.Printer
 	width int
-	color bool
-	err   error
-}
-
-func (t *terminal) print(parts ...string) {
-	for _, part := range parts {
-		if t.err == nil {
-			_, t.err = t.w.WriteString(part)
-		}
-	}
-}
-
-func (t *terminal) blank() { t.print("\n") }
-
-func (t *terminal) styled(style, text string) {
-	if t.color && style != plain && text != "" {
-		text = style + text + reset
-	}
-	t.print(text)
 }
 
 // heading opens a section.
 func (t *terminal) heading(text string) {
-	t.blank()
-	t.styled(bold, strings.ToUpper(text))
-	t.blank()
+	t.Blank()
+	t.Styled(ansi.Bold, strings.ToUpper(text))
+	t.Blank()
 }
 
 // line writes text at an indentation, wrapped.
 func (t *terminal) line(indent int, style, text string) {
-	for _, part := range wrap(visible(flat(text)), t.width-indent) {
-		t.print(strings.Repeat(" ", indent))
-		t.styled(style, part)
-		t.blank()
+	for _, part := range wrap(ansi.Visible(flat(text)), t.width-indent) {
+		t.Print(strings.Repeat(" ", indent))
+		t.Styled(style, part)
+		t.Blank()
 	}
 }
 
 // hanging writes a label, two columns in, and a text beside it, wrapped within its own column.
 func (t *terminal) hanging(column int, label, text string) {
-	for _, part := range wrap(visible(flat(text)), t.width-2-column) {
-		t.print("  ")
-		t.styled(dim, label)
-		t.print(strings.Repeat(" ", max(column-utf8.RuneCountInString(label), 1)), part, "\n")
+	for _, part := range wrap(ansi.Visible(flat(text)), t.width-2-column) {
+		t.Print("  ")
+		t.Styled(ansi.Dim, label)
+		t.Print(strings.Repeat(" ", max(column-utf8.RuneCountInString(label), 1)), part, "\n")
 		label = ""
 	}
 }
@@ -72,18 +42,18 @@ func (t *terminal) hanging(column int, label, text string) {
 // code writes lines as they are, so that they can be copied; prompt stands before the first.
 func (t *terminal) code(prompt, text string) {
 	for line := range strings.SplitSeq(strings.TrimRight(text, "\n"), "\n") {
-		t.print("     ", prompt)
-		t.styled(cyan, visible(strings.ReplaceAll(line, "\t", "  ")))
-		t.blank()
+		t.Print("     ", prompt)
+		t.Styled(ansi.Cyan, ansi.Visible(strings.ReplaceAll(line, "\t", "  ")))
+		t.Blank()
 		prompt = strings.Repeat(" ", len(prompt))
 	}
 }
 
 // raw writes one line that is not wrapped, such as an address.
 func (t *terminal) raw(indent, text string) {
-	t.print(indent)
-	t.styled(cyan, visible(text))
-	t.blank()
+	t.Print(indent)
+	t.Styled(ansi.Cyan, ansi.Visible(text))
+	t.Blank()
 }
 
 // flat is a text on one line.

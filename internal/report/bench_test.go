@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/report"
 )
 
@@ -99,7 +100,7 @@ func saveLarge(b *testing.B) []byte {
 
 func BenchmarkVisible(b *testing.B) {
 	for b.Loop() {
-		_ = report.Visible(hostile)
-		_, _ = io.WriteString(io.Discard, report.Visible("arn:aws:s3:::tuning-data"))
+		_ = ansi.Visible(hostile)
+		_, _ = io.WriteString(io.Discard, ansi.Visible("arn:aws:s3:::tuning-data"))
 	}
 }

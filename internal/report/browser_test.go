@@ -23,6 +23,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/google/go-cmp/cmp"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/report"
 )
@@ -163,7 +164,7 @@ func TestPage(t *testing.T) {
 	if broken := eval[[]string](t, b, `[...document.querySelectorAll('a[href^="#"]')].map(a => decodeURIComponent(a.hash.slice(1))).filter(id => !document.getElementById(id))`); len(broken) > 0 {
 		t.Errorf("links to nothing: %q", broken)
 	}
-	if name := eval[string](t, b, `document.querySelectorAll(".r.fail .na b")[2].textContent`); name != report.Visible(hostile) {
+	if name := eval[string](t, b, `document.querySelectorAll(".r.fail .na b")[2].textContent`); name != ansi.Visible(hostile) {
 		t.Errorf("the hostile name shows as %q", name)
 	}
 

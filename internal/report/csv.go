@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -37,7 +38,7 @@ func writeCSV(w *bufio.Writer, r *posture.Report) error {
 			return err
 		}
 		for c := range cells {
-			cells[c] = guardCell(Visible(cells[c]))
+			cells[c] = guardCell(ansi.Visible(cells[c]))
 		}
 		if err := out.Write(cells); err != nil {
 			return err
@@ -86,7 +87,7 @@ func csvTime(t time.Time) string {
 func tagList(tags map[string]string) []string {
 	list := make([]string, 0, len(tags))
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		list = append(list, guardCell(Visible(key))+"="+guardCell(Visible(tags[key])))
+		list = append(list, guardCell(ansi.Visible(key))+"="+guardCell(ansi.Visible(tags[key])))
 	}
 	return list
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/markup"
 	"example.com/cloister/internal/posture"
 )
@@ -80,7 +81,7 @@ func pageOf(r *posture.Report) (*page, error) {
 	p := &page{
 		Style: style, Script: script,
 		Started: stamp(r.Started), Duration: duration(r.Seconds), Calls: plural(r.Calls, "call"),
-		Tool: Visible(strings.TrimSpace(r.Tool.Name + " " + r.Tool.Version)), Verdict: verdictSentence(r, c),
+		Tool: ansi.Visible(strings.TrimSpace(r.Tool.Name + " " + r.Tool.Version)), Verdict: verdictSentence(r, c),
 		Evaluated: thousands(r.Coverage.Evaluated), Total: thousands(r.Coverage.Total),
 		Percent: percent(r.Coverage.Evaluated, r.Coverage.Total), TotalText: thousands(len(r.Results)),
 		Bar: bar(c, len(r.Results)), Tiles: tiles(r, c), Missing: missingRows(r),
@@ -175,8 +176,8 @@ func missingRows(r *posture.Report) []missingRow {
 	rows := make([]missingRow, len(list))
 	for i, m := range list {
 		rows[i] = missingRow{
-			Action: Visible(m.Action), Operation: Visible(m.Operation), Other: m.Operation != m.Action, Code: Visible(m.Code),
-			Message: Visible(m.Message), Request: Visible(m.RequestID), Where: Visible(strings.TrimSpace(m.Account + " " + m.Region)),
+			Action: ansi.Visible(m.Action), Operation: ansi.Visible(m.Operation), Other: m.Operation != m.Action, Code: ansi.Visible(m.Code),
+			Message: ansi.Visible(m.Message), Request: ansi.Visible(m.RequestID), Where: ansi.Visible(strings.TrimSpace(m.Account + " " + m.Region)),
 			Calls: thousands(m.Calls), Results: thousands(m.Results), Accepted: m.Accepted, Rules: visibleAll(m.Rules),
 		}
 	}
@@ -202,5 +203,5 @@ func statusClass(s posture.Status) string {
 }
 
 func statusLabel(s posture.Status) string {
-	return Visible(strings.ReplaceAll(string(s), "_", " "))
+	return ansi.Visible(strings.ReplaceAll(string(s), "_", " "))
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -115,7 +116,7 @@ func rank(one *posture.Result) int {
 }
 
 func jobViewOf(job *posture.JobReport, worst [parts]*posture.Result) jobView {
-	view := jobView{Name: Visible(cmp.Or(job.Name, job.ARN)), Where: Visible(job.Account + " " + job.Region), worst: 1000}
+	view := jobView{Name: ansi.Visible(cmp.Or(job.Name, job.ARN)), Where: ansi.Visible(job.Account + " " + job.Region), worst: 1000}
 	if job.Unread != nil {
 		view.Nodes = []node{{Kind: "Job", Lines: []string{"not read"}, Note: unreadLine(job.Unread), Class: "error"}}
 		view.worst = 10
@@ -138,7 +139,7 @@ func jobViewOf(job *posture.JobReport, worst [parts]*posture.Result) jobView {
 		}
 		if one := worst[i]; one != nil {
 			n.Class = strings.TrimSpace(n.Class + " " + statusClass(one.Status))
-			n.Result, n.Verdict = Visible(one.ID), statusLabel(one.Status)+" "+Visible(one.Rule)
+			n.Result, n.Verdict = ansi.Visible(one.ID), statusLabel(one.Status)+" "+ansi.Visible(one.Rule)
 			view.worst = min(view.worst, rank(one))
 		}
 	}
@@ -156,7 +157,7 @@ func baseNote(job *posture.JobReport) string {
 	if job.Base == "" {
 		return ""
 	}
-	return "from " + Visible(job.Base[strings.LastIndexByte(job.Base, '/')+1:])
+	return "from " + ansi.Visible(job.Base[strings.LastIndexByte(job.Base, '/')+1:])
 }
 
 // buckets lists the buckets of a job, each once.
@@ -164,7 +165,7 @@ func buckets(job *posture.JobReport) []string {
 	var list []string
 	for _, uri := range append(append([]string{job.Training}, job.Validation...), job.Output) {
 		name, _, _ := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
-		if name = Visible(name); name != "" && !slices.Contains(list, name) {
+		if name = ansi.Visible(name); name != "" && !slices.Contains(list, name) {
 			list = append(list, name)
 		}
 	}
@@ -175,7 +176,7 @@ func lines(s string) []string {
 	if s == "" {
 		return nil
 	}
-	return []string{Visible(s)}
+	return []string{ansi.Visible(s)}
 }
 
 // tail is what follows the last slash of an ARN: the part that tells one from another.
@@ -189,7 +190,7 @@ func tail(arn string) string {
 func tails(list []string) []string {
 	var out []string
 	for _, arn := range list {
-		out = append(out, Visible(tail(arn)))
+		out = append(out, ansi.Visible(tail(arn)))
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"strings"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -17,13 +18,13 @@ func accountViews(r *posture.Report) []accountView {
 	views := make([]accountView, len(r.Accounts))
 	for i := range r.Accounts {
 		a := &r.Accounts[i]
-		view := accountView{ID: Visible(a.ID), Name: Visible(a.Name), Note: Visible(a.Partition + ", " + a.Status)}
+		view := accountView{ID: ansi.Visible(a.ID), Name: ansi.Visible(a.Name), Note: ansi.Visible(a.Partition + ", " + a.Status)}
 		if a.Error != nil {
 			view.Note += ": " + unreadLine(a.Error)
 		}
 		var empty, absent []string
 		for _, region := range a.Regions {
-			name := Visible(region.Name)
+			name := ansi.Visible(region.Name)
 			switch {
 			case region.Status == "not-applicable":
 				absent = append(absent, name)
@@ -66,15 +67,15 @@ func ruleViews(r *posture.Report) []ruleView {
 	for i := range r.Rules {
 		rule := &r.Rules[i]
 		view := ruleView{
-			ID: Visible(rule.ID), Title: Visible(rule.Title), PassWhen: Visible(rule.PassWhen), FailWhen: Visible(rule.FailWhen),
-			Severity: Visible(strings.ReplaceAll(string(rule.Severity), "-", " ") + ", " + rule.Obligation), About: aboutRule(rule),
+			ID: ansi.Visible(rule.ID), Title: ansi.Visible(rule.Title), PassWhen: ansi.Visible(rule.PassWhen), FailWhen: ansi.Visible(rule.FailWhen),
+			Severity: ansi.Visible(strings.ReplaceAll(string(rule.Severity), "-", " ") + ", " + rule.Obligation), About: aboutRule(rule),
 			Steps: []stepsView{stepsViewOf("Audit", rule.Audit), stepsViewOf("Remediation", rule.Remediation)},
 		}
 		for paragraph := range strings.SplitSeq(visibleLines(rule.Rationale), "\n\n") {
 			view.Rationale = append(view.Rationale, strings.ReplaceAll(paragraph, "\n", " "))
 		}
 		for _, ref := range rule.References {
-			one := posture.Reference{Title: Visible(ref.Title)}
+			one := posture.Reference{Title: ansi.Visible(ref.Title)}
 			if webAddress(ref.URL) && strings.HasPrefix(ref.URL, "https://") {
 				one.URL = ref.URL
 			}
@@ -101,7 +102,7 @@ func aboutRule(rule *posture.RuleReport) string {
 		parts = append(parts, "Elsewhere: "+strings.Join(visibleAll(rule.Aliases), ", ")+".")
 	}
 	if rule.Reviewed != "" {
-		parts = append(parts, "Reviewed "+Visible(rule.Reviewed)+".")
+		parts = append(parts, "Reviewed "+ansi.Visible(rule.Reviewed)+".")
 	}
 	return strings.Join(parts, " ")
 }
@@ -109,7 +110,7 @@ func aboutRule(rule *posture.RuleReport) string {
 func stepsViewOf(title string, steps posture.Steps) stepsView {
 	view := stepsView{Title: title, Console: visibleAll(steps.Console)}
 	for _, step := range steps.CLI {
-		view.CLI = append(view.CLI, posture.CLIStep{Text: Visible(step.Text), Run: visibleLines(step.Run), Output: visibleLines(step.Output)})
+		view.CLI = append(view.CLI, posture.CLIStep{Text: ansi.Visible(step.Text), Run: visibleLines(step.Run), Output: visibleLines(step.Output)})
 	}
 	return view
 }

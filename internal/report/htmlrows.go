@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -35,10 +36,10 @@ func rowOf(one *posture.Result) row {
 		change = ""
 	}
 	return row{
-		Class: statusClass(one.Status), ID: Visible(one.ID), Status: string(one.Status), StatusText: statusLabel(one.Status),
-		Severity: string(one.Severity), SeverityText: strings.ReplaceAll(string(one.Severity), "-", " "), Rule: Visible(one.Rule),
-		Account: Visible(one.Account), Region: Visible(one.Region), Name: Visible(resourceName(one)), Message: Visible(one.Message),
-		Change: Visible(change), Identity: identity(one), Unread: unreadLines(one.Unread), Facts: factLines(one.Facts),
+		Class: statusClass(one.Status), ID: ansi.Visible(one.ID), Status: string(one.Status), StatusText: statusLabel(one.Status),
+		Severity: string(one.Severity), SeverityText: strings.ReplaceAll(string(one.Severity), "-", " "), Rule: ansi.Visible(one.Rule),
+		Account: ansi.Visible(one.Account), Region: ansi.Visible(one.Region), Name: ansi.Visible(resourceName(one)), Message: ansi.Visible(one.Message),
+		Change: ansi.Visible(change), Identity: identity(one), Unread: unreadLines(one.Unread), Facts: factLines(one.Facts),
 		Evidence: evidenceLines(one.Evidence), Commands: commandLines(one.Commands), Explain: explain(one),
 	}
 }
@@ -48,7 +49,7 @@ func identity(one *posture.Result) string {
 	var b strings.Builder
 	line := func(name, value string) {
 		if value != "" {
-			b.WriteString(name + strings.Repeat(" ", 14-len(name)) + Visible(value) + "\n")
+			b.WriteString(name + strings.Repeat(" ", 14-len(name)) + ansi.Visible(value) + "\n")
 		}
 	}
 	line("result", one.ID)
@@ -93,7 +94,7 @@ func factLines(facts map[string]any) string {
 	enc.SetEscapeHTML(false) // markup does
 	enc.SetIndent("", "  ")
 	if err := enc.Encode(facts); err != nil {
-		return "facts that are no JSON: " + Visible(err.Error())
+		return "facts that are no JSON: " + ansi.Visible(err.Error())
 	}
 	return strings.TrimSpace(string(escapeJSON(nil, text.Bytes())))
 }
@@ -101,15 +102,15 @@ func factLines(facts map[string]any) string {
 func evidenceLines(list []posture.Source) string {
 	lines := make([]string, len(list))
 	for i, s := range list {
-		parts := []string{Visible(s.Operation), Visible(strings.TrimSpace(s.Account + " " + s.Region))}
+		parts := []string{ansi.Visible(s.Operation), ansi.Visible(strings.TrimSpace(s.Account + " " + s.Region))}
 		if s.Resource != "" {
-			parts = append(parts, Visible(s.Resource))
+			parts = append(parts, ansi.Visible(s.Resource))
 		}
 		if !s.Time.IsZero() {
 			parts = append(parts, stamp(s.Time))
 		}
 		if s.RequestID != "" {
-			parts = append(parts, "request "+Visible(s.RequestID))
+			parts = append(parts, "request "+ansi.Visible(s.RequestID))
 		}
 		lines[i] = strings.Join(parts, "  ")
 	}
@@ -171,7 +172,7 @@ func options(values []string, n map[string]int, names map[string]string) []optio
 		if names[value] != "" {
 			text += " " + names[value]
 		}
-		list = append(list, option{Visible(value), Visible(text) + " (" + thousands(n[value]) + ")"})
+		list = append(list, option{ansi.Visible(value), ansi.Visible(text) + " (" + thousands(n[value]) + ")"})
 	}
 	return list
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -113,7 +114,7 @@ func (x *xmlWriter) raw(s string) {
 
 func (x *xmlWriter) text(s string) {
 	if x.err == nil {
-		x.err = xml.EscapeText(x.w, []byte(Visible(s)))
+		x.err = xml.EscapeText(x.w, []byte(ansi.Visible(s)))
 	}
 }
 

@@ -3,12 +3,14 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"example.com/cloister/internal/ansi"
 )
 
 // mdText is one line of text in Markdown, inside a line or a table's cell. What GitHub and GitLab would make a mention, a
 // reference or a link of becomes code, since they look at the text that is left after Markdown.
 func mdText(s string) string {
-	s = Visible(s)
+	s = ansi.Visible(s)
 	lower := strings.ToLower(s)
 	for _, active := range []string{"@", "#", "://", "www.", "gh-", "!"} {
 		if strings.Contains(lower, active) {
@@ -22,7 +24,7 @@ func mdText(s string) string {
 // backticks; others in a code element with every special character as an entity, which no Markdown reads as structure
 // (CommonMark, 6.2).
 func mdCode(s string) string {
-	s = Visible(s)
+	s = ansi.Visible(s)
 	if s == "" {
 		return ""
 	}
@@ -87,13 +89,13 @@ func mdLink(title, url string) string {
 	if !webAddress(url) {
 		return mdText(title)
 	}
-	return "[" + entities(Visible(title), "&<>`*_[]|~\\!@#") + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E", "\\", "%5C", "|", "%7C").Replace(Visible(url)) + ">)"
+	return "[" + entities(ansi.Visible(title), "&<>`*_[]|~\\!@#") + "](<" + strings.NewReplacer("<", "%3C", ">", "%3E", "\\", "%5C", "|", "%7C").Replace(ansi.Visible(url)) + ">)"
 }
 
 // webAddress says whether a reference may be a link: nothing but HTTP, so that no report has a javascript: URL.
 func webAddress(url string) bool {
 	return (strings.HasPrefix(url, "https://") || strings.HasPrefix(url, "http://")) &&
-		!strings.ContainsAny(url, " \"'`()") && firstUnsafe(url) < 0
+		!strings.ContainsAny(url, " \"'`()") && ansi.Visible(url) == url
 }
 
 // shorten cuts s to what a cell holds and says so with an ellipsis.

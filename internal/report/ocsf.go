@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -22,7 +23,7 @@ type ocsf map[string]any
 // set adds a string without characters that do not show, if it is not empty.
 func (o ocsf) set(name, value string) {
 	if value != "" {
-		o[name] = Visible(value)
+		o[name] = ansi.Visible(value)
 	}
 }
 
@@ -97,7 +98,7 @@ func ocsfMetadata(r *posture.Report, one *posture.Result) ocsf {
 
 func ocsfCloud(one *posture.Result, name string) ocsf {
 	account := ocsf{"type": "AWS Account", "type_id": 10}
-	account["uid"] = Visible(one.Account)
+	account["uid"] = ansi.Visible(one.Account)
 	account.set("name", name)
 	cloud := ocsf{"provider": "AWS", "account": account}
 	cloud.set("region", one.Region)
@@ -106,18 +107,18 @@ func ocsfCloud(one *posture.Result, name string) ocsf {
 }
 
 func ocsfInfo(r *posture.Report, one *posture.Result, rule *posture.RuleReport) ocsf {
-	info := ocsf{"uid": Visible(one.ID)}
+	info := ocsf{"uid": ansi.Visible(one.ID)}
 	info.set("desc", one.Message)
 	info.moment("created_time", one.FirstSeen)
 	info.moment("first_seen_time", one.FirstSeen)
 	info.moment("modified_time", one.LastChanged)
 	info.moment("last_seen_time", r.Started)
-	analytic := ocsf{"uid": Visible(one.Rule), "type": "Rule", "type_id": 1}
+	analytic := ocsf{"uid": ansi.Visible(one.Rule), "type": "Rule", "type_id": 1}
 	if rule != nil {
 		info.set("title", rule.Title)
 		analytic.set("name", rule.Title)
 		if rule.Pillar != "" {
-			info["types"] = []string{Visible(rule.Pillar)}
+			info["types"] = []string{ansi.Visible(rule.Pillar)}
 		}
 	}
 	info["analytic"] = analytic
@@ -133,7 +134,7 @@ func ocsfInfo(r *posture.Report, one *posture.Result, rule *posture.RuleReport) 
 
 func ocsfCompliance(one *posture.Result, rule *posture.RuleReport) ocsf {
 	id, name := ocsfVerdict(one.Status)
-	c := ocsf{"control": Visible(one.Rule), "status_id": id, "status": name, "status_code": string(one.Status)}
+	c := ocsf{"control": ansi.Visible(one.Rule), "status_id": id, "status": name, "status_code": string(one.Status)}
 	details := []string{one.Message}
 	for _, u := range one.Unread {
 		details = append(details, unreadLine(u))
@@ -157,7 +158,7 @@ func ocsfCompliance(one *posture.Result, rule *posture.RuleReport) ocsf {
 }
 
 func ocsfResource(one *posture.Result) ocsf {
-	resource := ocsf{"uid": Visible(one.Resource)}
+	resource := ocsf{"uid": ansi.Visible(one.Resource)}
 	resource.set("name", one.Name)
 	resource.set("type", one.Type)
 	resource.set("region", one.Region)
@@ -210,14 +211,14 @@ func ocsfEvidence(one *posture.Result) []ocsfProof {
 		if !ok {
 			service, operation = "", source.Operation
 		}
-		call := &ocsfCall{Operation: Visible(operation)}
+		call := &ocsfCall{Operation: ansi.Visible(operation)}
 		if service != "" {
-			call.Service = &ocsfNamed{Visible(service)}
+			call.Service = &ocsfNamed{ansi.Visible(service)}
 		}
 		if source.RequestID != "" {
-			call.Request = &ocsfUnique{Visible(source.RequestID)}
+			call.Request = &ocsfUnique{ansi.Visible(source.RequestID)}
 		}
-		list = append(list, ocsfProof{Name: Visible(source.Resource), API: call})
+		list = append(list, ocsfProof{Name: ansi.Visible(source.Resource), API: call})
 	}
 	if len(one.Facts) > 0 {
 		list = append(list, ocsfProof{Name: "facts", Data: one.Facts})

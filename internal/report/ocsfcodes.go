@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -70,7 +71,7 @@ func ocsfActivity(change string) (int, string) {
 func ocsfTags(tags map[string]string) []ocsfPair {
 	list := make([]ocsfPair, 0, len(tags))
 	for _, key := range slices.Sorted(maps.Keys(tags)) {
-		list = append(list, ocsfPair{Visible(key), Visible(tags[key])})
+		list = append(list, ocsfPair{ansi.Visible(key), ansi.Visible(tags[key])})
 	}
 	return list
 }

@@ -3,7 +3,7 @@
 // that a saved report gives the same bytes on every machine.
 //
 // The one thing to know: names, messages, tags and even error texts come from the accounts that were audited, and may
-// hold anything. Visible and its kin stand between them and every output: control and format characters reach neither a
+// hold anything. ansi.Visible and its kin stand between them and every output: control and format characters reach neither a
 // terminal nor a file raw.
 package report
 

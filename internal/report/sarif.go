@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -84,7 +85,7 @@ func writeSARIF(w *bufio.Writer, r *posture.Report) error {
 	s.member("version", "2.1.0")
 	s.raw("  \"runs\": [{\n")
 	s.member("tool", map[string]any{"driver": map[string]any{
-		"name": Visible(r.Tool.Name), "semanticVersion": semantic(r.Tool.Version), "version": Visible(r.Tool.Version), "rules": sarifRules(r),
+		"name": ansi.Visible(r.Tool.Name), "semanticVersion": semantic(r.Tool.Version), "version": ansi.Visible(r.Tool.Version), "rules": sarifRules(r),
 	}})
 	s.member("automationDetails", map[string]any{"id": "cloister-audit/"})
 	s.member("invocations", []any{sarifInvocation(r, left)})
@@ -100,7 +101,7 @@ func writeSARIF(w *bufio.Writer, r *posture.Report) error {
 
 // semantic is the version if it is a semantic one; SARIF has another member for others.
 func semantic(version string) string {
-	v := strings.TrimPrefix(Visible(version), "v")
+	v := strings.TrimPrefix(ansi.Visible(version), "v")
 	if strings.Count(v, ".") == 2 {
 		return v
 	}
@@ -132,18 +133,18 @@ func sarifResultsOf(list []*posture.Result, index map[string]int) iter.Seq[*sari
 
 func sarifResultOf(one *posture.Result, index map[string]int) *sarifResult {
 	out := &sarifResult{
-		RuleID: Visible(one.Rule), Kind: "fail", Level: sarifLevel(one.Severity), Message: sarifText{Text: sarifMessage(one.Message)},
-		Fingerprints: map[string]string{"cloisterResult/v1": Visible(one.ID)},
+		RuleID: ansi.Visible(one.Rule), Kind: "fail", Level: sarifLevel(one.Severity), Message: sarifText{Text: sarifMessage(one.Message)},
+		Fingerprints: map[string]string{"cloisterResult/v1": ansi.Visible(one.ID)},
 		Baseline:     sarifBaseline(one.Change),
 		Properties: sarifProperties{
-			Status: string(one.Status), Severity: string(one.Severity), Account: Visible(one.Account), Region: Visible(one.Region),
-			Change: Visible(one.Change),
+			Status: string(one.Status), Severity: string(one.Severity), Account: ansi.Visible(one.Account), Region: ansi.Visible(one.Region),
+			Change: ansi.Visible(one.Change),
 		},
 	}
 	if i, ok := index[one.Rule]; ok {
 		out.RuleIndex = &i
 	}
-	location := sarifLocation{Logical: []sarifLogical{{Name: Visible(one.Name), FullName: Visible(one.Resource), Kind: "resource"}}}
+	location := sarifLocation{Logical: []sarifLogical{{Name: ansi.Visible(one.Name), FullName: ansi.Visible(one.Resource), Kind: "resource"}}}
 	location.Physical.Artifact.URI = pseudoPath(one)
 	location.Physical.Region.StartLine = 1
 	out.Locations = []sarifLocation{location}
@@ -172,14 +173,14 @@ func sarifMessage(s string) string {
 	if s == "" {
 		return "-" // a message may not be empty
 	}
-	return strings.ReplaceAll(Visible(s), "](", "] (")
+	return strings.ReplaceAll(ansi.Visible(s), "](", "] (")
 }
 
 // pseudoPath is where a viewer that knows only files shows a result: aws/ACCOUNT/REGION/TYPE/NAME, percent-encoded.
 func pseudoPath(one *posture.Result) string {
 	parts := []string{"aws"}
 	for _, part := range []string{one.Account, one.Region, one.Type, resourceName(one)} {
-		part = Visible(part)
+		part = ansi.Visible(part)
 		if strings.Trim(part, ".") == "" {
 			part = "_" + part // an empty segment, "." and ".." would be another path
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -14,14 +15,14 @@ func sarifRules(r *posture.Report) []any {
 	for i := range r.Rules {
 		rule := &r.Rules[i]
 		one := map[string]any{
-			"id":                   Visible(rule.ID),
+			"id":                   ansi.Visible(rule.ID),
 			"shortDescription":     sarifText{Text: sarifMessage(rule.Title)},
 			"fullDescription":      sarifText{Text: sarifMessage(oneLine(rule.Rationale))},
 			"help":                 sarifText{Text: helpText(rule), Markdown: helpMarkdown(rule)},
 			"defaultConfiguration": map[string]any{"level": sarifLevel(rule.Severity)},
 			"properties": map[string]any{
 				"tags": ruleTags(rule), "security-severity": securitySeverity(rule.Severity), "precision": "very-high",
-				"version": rule.Version, "severity": string(rule.Severity), "fixClass": Visible(rule.Fix.Class),
+				"version": rule.Version, "severity": string(rule.Severity), "fixClass": ansi.Visible(rule.Fix.Class),
 			},
 		}
 		if len(rule.References) > 0 && webAddress(rule.References[0].URL) {
@@ -34,7 +35,7 @@ func sarifRules(r *posture.Report) []any {
 
 // ruleTags are the pillar, what other products call the rule, and the controls that it supports.
 func ruleTags(rule *posture.RuleReport) []string {
-	tags := []string{Visible(rule.Pillar)}
+	tags := []string{ansi.Visible(rule.Pillar)}
 	tags = append(tags, visibleAll(rule.Aliases)...)
 	tags = append(tags, controls(rule)...)
 	slices.Sort(tags)
@@ -46,23 +47,23 @@ func controls(rule *posture.RuleReport) []string {
 	var list []string
 	for _, framework := range slices.Sorted(maps.Keys(rule.Maps)) {
 		for _, control := range rule.Maps[framework] {
-			list = append(list, Visible(framework)+"/"+Visible(control))
+			list = append(list, ansi.Visible(framework)+"/"+ansi.Visible(control))
 		}
 	}
 	return list
 }
 
-func oneLine(s string) string { return Visible(strings.Join(strings.Fields(s), " ")) }
+func oneLine(s string) string { return ansi.Visible(strings.Join(strings.Fields(s), " ")) }
 
 func helpText(rule *posture.RuleReport) string {
 	lines := []string{
-		oneLine(rule.Rationale), "", "PASS: " + Visible(rule.PassWhen), "FAIL: " + Visible(rule.FailWhen), "", "To mend it: " + fixLine(rule.Fix),
+		oneLine(rule.Rationale), "", "PASS: " + ansi.Visible(rule.PassWhen), "FAIL: " + ansi.Visible(rule.FailWhen), "", "To mend it: " + fixLine(rule.Fix),
 	}
 	for _, step := range rule.Remediation.Console {
-		lines = append(lines, "- "+Visible(step))
+		lines = append(lines, "- "+ansi.Visible(step))
 	}
 	for _, step := range rule.Remediation.CLI {
-		lines = append(lines, "- "+Visible(step.Text))
+		lines = append(lines, "- "+ansi.Visible(step.Text))
 		if step.Run != "" {
 			lines = append(lines, visibleLines(step.Run))
 		}

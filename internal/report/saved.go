@@ -10,6 +10,7 @@ import (
 	"io"
 	"slices"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -96,7 +97,7 @@ func loadMember(dec *json.Decoder, r *posture.Report, name string) error {
 			return err
 		}
 		if r.Schema != posture.ReportSchema {
-			return fmt.Errorf("%q is not %q: another version of the program wrote it", Visible(r.Schema), posture.ReportSchema)
+			return fmt.Errorf("%q is not %q: another version of the program wrote it", ansi.Visible(r.Schema), posture.ReportSchema)
 		}
 		return nil
 	case "tool":

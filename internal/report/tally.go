@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -152,5 +153,5 @@ func shellWord(s string) string {
 	if harmless {
 		return s
 	}
-	return "'" + strings.ReplaceAll(Visible(s), "'", `'\''`) + "'"
+	return "'" + strings.ReplaceAll(ansi.Visible(s), "'", `'\''`) + "'"
 }

@@ -7,67 +7,43 @@ import (
 	"strings"
 	"time"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
-)
-
-// The ANSI sequences of text: SGR codes of ECMA-48.
-const (
-	plain  = ""
-	bold   = "\x1b[1m"
-	dim    = "\x1b[2m"
-	red    = "\x1b[1;31m"
-	green  = "\x1b[32m"
-	yellow = "\x1b[33m"
-	cyan   = "\x1b[36m"
-	reset  = "\x1b[0m"
 )
 
 // terminal writes wrapped lines. After an error it writes nothing; err has it.
 type terminal struct {
-	w     *bufio.Writer
+	ansi.Printer
 	width int
-	color bool
-	err   error
 }
 
 // line writes text at an indentation, in a style, wrapped with a hanging indentation of two more columns.
 func (t *terminal) line(indent int, style, text string) {
 	hang := indent
 	for _, part := range wrap(text, t.width-indent-2) {
-		if !t.color || style == plain {
-			t.print(strings.Repeat(" ", hang), part, "\n")
+		if !t.Color || style == ansi.Plain {
+			t.Print(strings.Repeat(" ", hang), part, "\n")
 		} else {
-			t.print(strings.Repeat(" ", hang), style, part, reset, "\n")
+			t.Print(strings.Repeat(" ", hang), style, part, ansi.Reset, "\n")
 		}
 		hang = indent + 2
 	}
 }
 
-// blank writes an empty line.
-func (t *terminal) blank() { t.print("\n") }
-
 // heading opens a section.
 func (t *terminal) heading(style, text string) {
-	t.blank()
+	t.Blank()
 	t.line(0, style, text)
 }
 
-func (t *terminal) print(parts ...string) {
-	for _, part := range parts {
-		if t.err == nil {
-			_, t.err = t.w.WriteString(part)
-		}
-	}
-}
-
 func writeText(w *bufio.Writer, r *posture.Report, o Options) error {
-	t := &terminal{w: w, width: o.Width, color: o.Color}
+	t := &terminal{Printer: ansi.Printer{W: w, Color: o.Color}, width: o.Width}
 	if t.width == 0 {
 		t.width = DefaultWidth
 	}
 	t.width = max(t.width, MinWidth)
 
-	t.line(0, bold, fmt.Sprintf("%s audit %s, started %s, %s, %s", Visible(r.Tool.Name), Visible(r.Tool.Version),
+	t.line(0, ansi.Bold, fmt.Sprintf("%s audit %s, started %s, %s, %s", ansi.Visible(r.Tool.Name), ansi.Visible(r.Tool.Version),
 		stamp(r.Started), duration(r.Seconds), plural(r.Calls, "call")))
 	textCoverage(t, r)
 	textAccounts(t, r)
@@ -76,18 +52,18 @@ func writeText(w *bufio.Writer, r *posture.Report, o Options) error {
 	textList(t, "NOTES", r.Notes)
 	textList(t, "ASSUMPTIONS", r.Assumptions)
 	textTotals(t, r)
-	return t.err
+	return t.Err
 }
 
 func textCoverage(t *terminal, r *posture.Report) {
-	t.blank()
-	style, unread := green, "; everything was read"
+	t.Blank()
+	style, unread := ansi.Green, "; everything was read"
 	operations := unreadOperations(r)
 	switch {
 	case len(operations) > 0:
-		style, unread = yellow, "; unread: "+few(operations)
+		style, unread = ansi.Yellow, "; unread: "+few(operations)
 	case !allRead(r):
-		style, unread = yellow, "; not everything was read"
+		style, unread = ansi.Yellow, "; not everything was read"
 	}
 	t.line(0, style, "Evaluated "+evaluated(r)+unread)
 }
@@ -122,16 +98,16 @@ func evaluated(r *posture.Report) string {
 }
 
 func textAccounts(t *terminal, r *posture.Report) {
-	t.heading(bold, "ACCOUNTS")
+	t.heading(ansi.Bold, "ACCOUNTS")
 	for i := range r.Accounts {
 		a := &r.Accounts[i]
-		t.line(2, plain, accountLine(a))
+		t.line(2, ansi.Plain, accountLine(a))
 		if a.Error != nil {
-			t.line(4, yellow, unreadLine(a.Error))
+			t.line(4, ansi.Yellow, unreadLine(a.Error))
 		}
 		var empty, absent []string
 		for _, region := range a.Regions {
-			name := Visible(region.Name)
+			name := ansi.Visible(region.Name)
 			switch {
 			case region.Status == "not-applicable":
 				absent = append(absent, name)
@@ -142,30 +118,30 @@ func textAccounts(t *terminal, r *posture.Report) {
 			}
 		}
 		if len(empty) > 0 {
-			t.line(4, dim, "no jobs, no models: "+strings.Join(empty, ", "))
+			t.line(4, ansi.Dim, "no jobs, no models: "+strings.Join(empty, ", "))
 		}
 		if len(absent) > 0 {
-			t.line(4, dim, "without Bedrock: "+strings.Join(absent, ", "))
+			t.line(4, ansi.Dim, "without Bedrock: "+strings.Join(absent, ", "))
 		}
 	}
 }
 
 func accountLine(a *posture.AccountReport) string {
-	line := Visible(a.ID)
+	line := ansi.Visible(a.ID)
 	if a.Name != "" {
-		line += " " + Visible(a.Name)
+		line += " " + ansi.Visible(a.Name)
 	}
-	line += " (" + Visible(a.Partition) + ")"
+	line += " (" + ansi.Visible(a.Partition) + ")"
 	if a.Status != "read" {
-		line += ": " + Visible(a.Status)
+		line += ": " + ansi.Visible(a.Status)
 	}
 	return line
 }
 
 func regionLine(region posture.RegionReport) string {
-	line := Visible(region.Name) + ": " + plural(region.Jobs, "job") + ", " + plural(region.Models, "model")
+	line := ansi.Visible(region.Name) + ": " + plural(region.Jobs, "job") + ", " + plural(region.Models, "model")
 	if region.Status != "read" {
-		line += ", " + Visible(region.Status)
+		line += ", " + ansi.Visible(region.Status)
 	}
 	if region.Unread > 0 {
 		line += ", " + plural(region.Unread, "call") + " unread"
@@ -175,22 +151,22 @@ func regionLine(region posture.RegionReport) string {
 
 func regionStyle(region posture.RegionReport) string {
 	if region.Unread > 0 || region.Status != "read" {
-		return yellow
+		return ansi.Yellow
 	}
-	return plain
+	return ansi.Plain
 }
 
 // unreadLine is one failed read on one line, without the message.
 func unreadLine(u *posture.Unread) string {
-	parts := []string{Visible(u.Operation), Visible(u.Code)}
+	parts := []string{ansi.Visible(u.Operation), ansi.Visible(u.Code)}
 	if u.Region != "" {
-		parts = append(parts, "in "+Visible(u.Region))
+		parts = append(parts, "in "+ansi.Visible(u.Region))
 	}
 	if u.RequestID != "" {
-		parts = append(parts, "request "+Visible(u.RequestID))
+		parts = append(parts, "request "+ansi.Visible(u.RequestID))
 	}
 	if u.Message != "" {
-		parts = append(parts, "- "+Visible(u.Message))
+		parts = append(parts, "- "+ansi.Visible(u.Message))
 	}
 	return strings.Join(parts, " ")
 }

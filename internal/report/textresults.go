@@ -3,6 +3,7 @@ package report
 import (
 	"strings"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/posture"
 )
 
@@ -12,7 +13,7 @@ func textFails(t *terminal, r *posture.Report) {
 		return
 	}
 	rules := rulesByID(r)
-	t.heading(red, "FAIL: "+plural(len(fails), "result"))
+	t.heading(ansi.Red, "FAIL: "+plural(len(fails), "result"))
 	for len(fails) > 0 {
 		n := 1
 		for n < len(fails) && fails[n].Rule == fails[0].Rule && fails[n].Severity == fails[0].Severity {
@@ -25,26 +26,26 @@ func textFails(t *terminal, r *posture.Report) {
 
 // textRule writes the failures of one rule and severity.
 func textRule(t *terminal, rule *posture.RuleReport, fails []*posture.Result) {
-	t.blank()
-	head := severityLabel(fails[0].Severity) + "  " + Visible(fails[0].Rule)
+	t.Blank()
+	head := severityLabel(fails[0].Severity) + "  " + ansi.Visible(fails[0].Rule)
 	if rule != nil {
-		head += "  " + Visible(rule.Title)
+		head += "  " + ansi.Visible(rule.Title)
 	}
 	t.line(2, severityStyle(fails[0].Severity), head+" ("+thousands(len(fails))+")")
 	if rule != nil {
-		t.line(4, dim, "fix: "+fixLine(rule.Fix))
-		t.line(4, dim, "how and why: cloister audit explain "+Visible(fails[0].Rule))
+		t.line(4, ansi.Dim, "fix: "+fixLine(rule.Fix))
+		t.line(4, ansi.Dim, "how and why: cloister audit explain "+ansi.Visible(fails[0].Rule))
 	}
 	for _, one := range fails {
-		t.line(4, bold, Visible(resourceName(one))+"  "+Visible(one.ID)+changeNote(one))
-		t.line(6, dim, place(one))
-		t.line(6, plain, Visible(one.Message))
+		t.line(4, ansi.Bold, ansi.Visible(resourceName(one))+"  "+ansi.Visible(one.ID)+changeNote(one))
+		t.line(6, ansi.Dim, place(one))
+		t.line(6, ansi.Plain, ansi.Visible(one.Message))
 	}
 }
 
 // place is where a result's resource is.
 func place(one *posture.Result) string {
-	line := Visible(one.Account) + " " + Visible(one.Region) + " " + Visible(one.Type)
+	line := ansi.Visible(one.Account) + " " + ansi.Visible(one.Region) + " " + ansi.Visible(one.Type)
 	if len(one.Jobs) > 0 && (len(one.Jobs) > 1 || one.Jobs[0] != one.Name) {
 		line += ", jobs: " + few(one.Jobs)
 	}
@@ -64,7 +65,7 @@ func changeNote(one *posture.Result) string {
 	if one.Change == "" || one.Change == "same" {
 		return ""
 	}
-	return "  (" + Visible(one.Change) + ")"
+	return "  (" + ansi.Visible(one.Change) + ")"
 }
 
 // fixLine says in words what the fix class of a rule means.
@@ -80,14 +81,14 @@ func fixLine(fix posture.FixInfo) string {
 }
 
 func severityLabel(s posture.Severity) string {
-	return strings.ToUpper(Visible(strings.ReplaceAll(string(s), "-", " ")))
+	return strings.ToUpper(ansi.Visible(strings.ReplaceAll(string(s), "-", " ")))
 }
 
 func severityStyle(s posture.Severity) string {
 	if s.Rank() >= posture.High.Rank() {
-		return red
+		return ansi.Red
 	}
-	return yellow
+	return ansi.Yellow
 }
 
 // textErrors groups what could not be judged by the call that is missing: that is what the operator can mend.
@@ -97,37 +98,37 @@ func textErrors(t *terminal, r *posture.Report) {
 	if len(list) == 0 && n == 0 {
 		return
 	}
-	t.heading(yellow, "ERROR: "+plural(n, "result")+" could not be judged")
+	t.heading(ansi.Yellow, "ERROR: "+plural(n, "result")+" could not be judged")
 	for _, m := range list {
-		t.blank()
-		head := Visible(m.Code) + "  " + Visible(m.Action)
+		t.Blank()
+		head := ansi.Visible(m.Code) + "  " + ansi.Visible(m.Action)
 		if m.Operation != m.Action {
-			head += " (for " + Visible(m.Operation) + ")"
+			head += " (for " + ansi.Visible(m.Operation) + ")"
 		}
 		if m.Accepted {
 			head += ", an accepted gap"
 		}
-		t.line(2, yellow, head)
-		where := Visible(m.Account)
+		t.line(2, ansi.Yellow, head)
+		where := ansi.Visible(m.Account)
 		if m.Region != "" {
-			where += " " + Visible(m.Region)
+			where += " " + ansi.Visible(m.Region)
 		}
-		t.line(4, plain, where+": "+plural(m.Calls, "call")+", "+plural(m.Results, "result"))
+		t.line(4, ansi.Plain, where+": "+plural(m.Calls, "call")+", "+plural(m.Results, "result"))
 		if m.RequestID != "" {
-			t.line(4, dim, "request "+Visible(m.RequestID))
+			t.line(4, ansi.Dim, "request "+ansi.Visible(m.RequestID))
 		}
 		if m.Message != "" {
-			t.line(4, plain, Visible(m.Message))
+			t.line(4, ansi.Plain, ansi.Visible(m.Message))
 		}
 		if len(m.Rules) > 0 {
-			t.line(4, dim, "rules: "+strings.Join(visibleAll(m.Rules), ", "))
+			t.line(4, ansi.Dim, "rules: "+strings.Join(visibleAll(m.Rules), ", "))
 		}
 	}
 	for _, one := range rest {
-		t.blank()
-		t.line(2, yellow, Visible(one.Rule)+"  "+Visible(resourceName(one))+"  "+Visible(one.ID))
-		t.line(4, dim, place(one))
-		t.line(4, plain, Visible(one.Message))
+		t.Blank()
+		t.line(2, ansi.Yellow, ansi.Visible(one.Rule)+"  "+ansi.Visible(resourceName(one))+"  "+ansi.Visible(one.ID))
+		t.line(4, ansi.Dim, place(one))
+		t.line(4, ansi.Plain, ansi.Visible(one.Message))
 	}
 }
 
@@ -135,23 +136,23 @@ func textList(t *terminal, title string, list []string) {
 	if len(list) == 0 {
 		return
 	}
-	t.heading(bold, title)
+	t.heading(ansi.Bold, title)
 	for _, note := range list {
-		t.line(2, plain, "- "+Visible(note))
+		t.line(2, ansi.Plain, "- "+ansi.Visible(note))
 	}
 }
 
 // textTotals closes with what a reader of the last screen needs.
 func textTotals(t *terminal, r *posture.Report) {
 	c := countsOf(r)
-	t.heading(bold, "RESULTS")
-	style := map[posture.Status]string{posture.Fail: red, posture.Error: yellow, posture.Pass: green}
+	t.heading(ansi.Bold, "RESULTS")
+	style := map[posture.Status]string{posture.Fail: ansi.Red, posture.Error: ansi.Yellow, posture.Pass: ansi.Green}
 	for _, status := range posture.Statuses() {
 		if n := c[status]; n > 0 {
 			t.line(2, style[status], pad(string(status), len(posture.NotApplicable))+"  "+thousands(n))
 		}
 	}
-	t.line(2, plain, "Evaluated "+evaluated(r))
+	t.line(2, ansi.Plain, "Evaluated "+evaluated(r))
 }
 
 // pad fills s with no-break spaces, which wrap keeps, to a number of columns.

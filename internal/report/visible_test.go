@@ -6,7 +6,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"example.com/cloister/internal/report"
+	"example.com/cloister/internal/ansi"
 )
 
 func TestVisible(t *testing.T) {
@@ -27,7 +27,7 @@ func TestVisible(t *testing.T) {
 		"\ud7ff\uffff\ufffe":   `\u{D7FF}\u{FFFF}\u{FFFE}`,
 		strings.Repeat("a", 9): "aaaaaaaaa",
 	} {
-		if got := report.Visible(in); got != want {
+		if got := ansi.Visible(in); got != want {
 			t.Errorf("Visible(%q) = %q, want %q", in, got, want)
 		}
 	}
@@ -54,11 +54,11 @@ func FuzzVisible(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		got := report.Visible(s)
+		got := ansi.Visible(s)
 		if r, bad := raw(got, false); bad {
 			t.Errorf("Visible(%q) = %q, which has %U", s, got, r)
 		}
-		if again := report.Visible(got); again != got {
+		if again := ansi.Visible(got); again != got {
 			t.Errorf("Visible(%q) = %q, and of that %q", s, got, again)
 		}
 		if _, bad := raw(s, false); !bad && allAssigned(s) && got != s {
