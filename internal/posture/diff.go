@@ -70,23 +70,22 @@ func changed(was, now *Result) string {
 }
 
 // Baseline marks each result with what changed since an earlier report, and carries its dates over: FirstSeen from the
-// earlier report, LastChanged unless the status is another.
+// earlier report, LastChanged unless the status is another. It changes results, and returns them.
 func Baseline(results []Result, before *Report) []Result {
 	old := map[string]*Result{}
 	for i := range before.Results {
 		old[before.Results[i].ID] = &before.Results[i]
 	}
-	out := results // they are large, and nobody needs them as they were
-	for i := range out {
-		was := old[out[i].ID]
-		out[i].Change = changed(was, &out[i])
+	for i := range results {
+		was := old[results[i].ID]
+		results[i].Change = changed(was, &results[i])
 		if was == nil {
 			continue
 		}
-		out[i].FirstSeen = was.FirstSeen
-		if out[i].Change == ChangeSame {
-			out[i].LastChanged = was.LastChanged
+		results[i].FirstSeen = was.FirstSeen
+		if results[i].Change == ChangeSame {
+			results[i].LastChanged = was.LastChanged
 		}
 	}
-	return out
+	return results
 }

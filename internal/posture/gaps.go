@@ -90,15 +90,15 @@ func (gs *Gaps) accepts(u *Unread, now time.Time) bool {
 	return accepted
 }
 
-// Apply marks the ERRORs all of whose unread data are accepted, and returns notes about gaps that are expired or unused.
+// Apply marks the ERRORs all of whose unread data are accepted, and returns notes about gaps that are expired or unused. It
+// changes results, and returns them.
 func (gs *Gaps) Apply(results []Result, now time.Time) ([]Result, []string) {
-	out := results // they are large, and nobody needs them as they were
-	for i := range out {
-		if out[i].Status == Error && len(out[i].Unread) > 0 {
-			out[i].Accepted = true
-			for _, u := range out[i].Unread { // all of them, so that every gap that matches counts as used
+	for i := range results {
+		if results[i].Status == Error && len(results[i].Unread) > 0 {
+			results[i].Accepted = true
+			for _, u := range results[i].Unread { // all of them, so that every gap that matches counts as used
 				if !gs.accepts(u, now) {
-					out[i].Accepted = false
+					results[i].Accepted = false
 				}
 			}
 		}
@@ -110,8 +110,8 @@ func (gs *Gaps) Apply(results []Result, now time.Time) ([]Result, []string) {
 		case g.expired(now):
 			notes = append(notes, fmt.Sprintf("the accepted gap %s expired on %s (owner %s): it accepts nothing", name, g.Expires, g.Owner))
 		case g.used == 0:
-			notes = append(notes, fmt.Sprintf("the accepted gap %s matches nothing (owner %s): take it out", name, g.Owner))
+			notes = append(notes, fmt.Sprintf("the accepted gap %s matches nothing (owner %s): take it results", name, g.Owner))
 		}
 	}
-	return out, notes
+	return results, notes
 }

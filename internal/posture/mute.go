@@ -128,26 +128,26 @@ func (m *Mute) Matches(r *Result) bool {
 	return true
 }
 
-// Apply turns the FAILs that a mute names into MUTED, and returns notes about mutes that are expired, malformed or unused.
+// Apply turns the FAILs that a mute names into MUTED, and returns notes about mutes that are expired, malformed or
+// unused. It changes results, and returns them.
 func (ms *Mutes) Apply(results []Result, now time.Time) ([]Result, []string) {
-	out := results // they are large, and nobody needs them as they were
-	for i := range out {
-		if out[i].Status != Fail {
+	for i := range results {
+		if results[i].Status != Fail {
 			continue
 		}
-		out[i].Mute = nil
+		results[i].Mute = nil
 		for _, m := range ms.Mutes {
-			if !m.Matches(&out[i]) {
+			if !m.Matches(&results[i]) {
 				continue
 			}
 			m.used++
-			if out[i].Mute == nil && !m.expired(now) {
-				out[i].Status = Muted
-				out[i].Mute = &MuteNote{Reason: m.Reason, Owner: m.Owner, Expires: m.Expires}
+			if results[i].Mute == nil && !m.expired(now) {
+				results[i].Status = Muted
+				results[i].Mute = &MuteNote{Reason: m.Reason, Owner: m.Owner, Expires: m.Expires}
 			}
 		}
 	}
-	return out, ms.notes(out, now)
+	return results, ms.notes(results, now)
 }
 
 func (ms *Mutes) notes(results []Result, now time.Time) []string {

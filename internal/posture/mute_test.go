@@ -1,6 +1,7 @@
 package posture_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,7 +100,7 @@ func TestGaps(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			out, notes := g.Apply(results, now())
+			out, notes := g.Apply(slices.Clone(results), now())
 			var accepted []string
 			for _, r := range out {
 				if r.Accepted {

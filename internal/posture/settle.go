@@ -54,8 +54,8 @@ func supersedable(rules []*Rule, id string) bool {
 
 // Supersede turns a FAIL of a job, or of the model that the job made, into SUPERSEDED where the inventory itself proves
 // it: both jobs' tags name each other by full ARN; the successor is Completed, made later, passes the same rule, and has the
-// same role, base model and data; and nothing serves the old model. Anything that is not read leaves the FAIL. The FAILs of
-// MC-LIF-005 then follow. It returns results sorted.
+// same role, base model and data; and nothing serves the old model. Anything that is not read leaves the FAIL. It
+// changes results, and returns them.
 func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 	passes := map[string]bool{} // rule and job ARN
 	for i := range results {
@@ -66,9 +66,8 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 	for _, a := range inventory.Accounts {
 		a.index()
 	}
-	out := results // they are large, and nobody needs them as they were
-	for i := range out {
-		r := &out[i]
+	for i := range results {
+		r := &results[i]
 		if r.Status != Fail || !supersedable(rules, r.Rule) {
 			continue
 		}
@@ -89,7 +88,7 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 		r.Evidence = append(slices.Clone(r.Evidence), successor.Detail.Source(), old.Tags.Source(), successor.Tags.Source())
 		r.Evidence = append(append(r.Evidence, region.Deployments.Pages...), region.Throughputs.Pages...)
 	}
-	return out
+	return results
 }
 
 func (i *Inventory) region(account, region string) *Region {
@@ -200,7 +199,8 @@ func (a *Account) unserved(model string) bool {
 // complete says that a listing was read to its end, or is of an endpoint that does not have the operation.
 func complete[T any](l List[T]) bool { return l.Why == nil && l.Collected }
 
-// Settle lets MC-LIF-005 follow what became of the FAILs that it counts: those that are SUPERSEDED or MUTED are answered for.
+// Settle lets MC-LIF-005 follow what became of the FAILs that it counts: those that are SUPERSEDED or MUTED are
+// answered for. It changes results, and returns them.
 func Settle(results []Result) []Result {
 	answered := map[string]bool{} // rule and job
 	for i := range results {
@@ -208,9 +208,8 @@ func Settle(results []Result) []Result {
 			answered[results[i].Rule+" "+results[i].Resource] = true
 		}
 	}
-	out := results // they are large, and nobody needs them as they were
-	for i := range out {
-		r := &out[i]
+	for i := range results {
+		r := &results[i]
 		if r.Rule != "MC-LIF-005" || r.Status != Fail {
 			continue
 		}
@@ -226,5 +225,5 @@ func Settle(results []Result) []Result {
 			r.Message = "every failing rule of job " + r.Name + " has a successor or a mute: " + strings.Join(failing, ", ")
 		}
 	}
-	return out
+	return results
 }
