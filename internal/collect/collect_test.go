@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -263,4 +264,30 @@ func TestParseTargets(t *testing.T) {
 func FuzzTargets(f *testing.F) {
 	f.Add([]byte("accounts:\n  - {id: \"111122223333\"}\n"))
 	f.Fuzz(func(_ *testing.T, text []byte) { _, _ = collect.ParseTargets(text) })
+}
+
+// TestCapabilitiesSpeakForTheirEndpoint: what the endpoint of Bedrock says that it does not serve is asked of the others.
+func TestCapabilitiesSpeakForTheirEndpoint(t *testing.T) {
+	t.Parallel()
+	server := awsfake.New(good(t), awsfake.Options{Now: now})
+	fake := server.HTTPClient()
+	o := options(t, doer(func(req *http.Request) (*http.Response, error) {
+		if req.URL.Path != "/_cloister/capabilities" {
+			return fake.Do(req)
+		}
+		body := `{"version": "1", "regions": ["us-east-1"], "operations": {"bedrock": ["ListModelCustomizationJobs", "GetModelCustomizationJob"]}}`
+		return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: req}, nil
+	}))
+	o.Session.Endpoints["bedrock"] = "http://bedrock.test"
+	c := collected(t, o)
+	n := counts(server)
+	if n["kms:DescribeKey"] == 0 || n["ec2:DescribeSubnets"] == 0 || n["s3:HeadBucket"] == 0 {
+		t.Errorf("other endpoints were not asked: %v", n)
+	}
+	if n["bedrock:ListCustomModels"] > 0 || !c.Inventory.Accounts[0].Regions[0].Models.NotServed {
+		t.Error("the endpoint of Bedrock was asked for what it does not serve")
+	}
+	if a := c.Inventory.Accounts[0]; a.Foreign != "http://bedrock.test" {
+		t.Errorf("the inventory does not say whose answers these are: %q", a.Foreign)
+	}
 }
