@@ -21,7 +21,7 @@ func (g *region) listJobs(ctx context.Context) posture.List[*posture.Job] {
 	in := &bedrock.ListModelCustomizationJobsInput{MaxResults: aws.Int32(pageSize)}
 	return list(ctx, g, "bedrock:ListModelCustomizationJobs", "", g.bedrock.ListModelCustomizationJobs, in,
 		func(in *bedrock.ListModelCustomizationJobsInput, token *string) { in.NextToken = token },
-		func(out *bedrock.ListModelCustomizationJobsOutput, page posture.Source) ([]*posture.Job, *string, error) {
+		func(out *bedrock.ListModelCustomizationJobsOutput, page *posture.Source) ([]*posture.Job, *string, error) {
 			var t taker
 			var jobs []*posture.Job
 			for _, s := range out.ModelCustomizationJobSummaries {
@@ -110,7 +110,7 @@ func (g *region) listModels(ctx context.Context) posture.List[*posture.Model] {
 	in := &bedrock.ListCustomModelsInput{IsOwned: aws.Bool(true), MaxResults: aws.Int32(pageSize)}
 	return list(ctx, g, "bedrock:ListCustomModels", "", g.bedrock.ListCustomModels, in,
 		func(in *bedrock.ListCustomModelsInput, token *string) { in.NextToken = token },
-		func(out *bedrock.ListCustomModelsOutput, page posture.Source) ([]*posture.Model, *string, error) {
+		func(out *bedrock.ListCustomModelsOutput, page *posture.Source) ([]*posture.Model, *string, error) {
 			var t taker
 			var models []*posture.Model
 			for _, s := range out.ModelSummaries {
@@ -139,7 +139,7 @@ func (g *region) listDeployments(ctx context.Context) posture.List[*posture.Serv
 	in := &bedrock.ListCustomModelDeploymentsInput{MaxResults: aws.Int32(pageSize)}
 	return list(ctx, g, "bedrock:ListCustomModelDeployments", "", g.bedrock.ListCustomModelDeployments, in,
 		func(in *bedrock.ListCustomModelDeploymentsInput, token *string) { in.NextToken = token },
-		func(out *bedrock.ListCustomModelDeploymentsOutput, page posture.Source) ([]*posture.Serving, *string, error) {
+		func(out *bedrock.ListCustomModelDeploymentsOutput, page *posture.Source) ([]*posture.Serving, *string, error) {
 			var t taker
 			var found []*posture.Serving
 			for _, s := range out.ModelDeploymentSummaries {
@@ -156,7 +156,7 @@ func (g *region) listThroughputs(ctx context.Context) posture.List[*posture.Serv
 	in := &bedrock.ListProvisionedModelThroughputsInput{MaxResults: aws.Int32(pageSize)}
 	return list(ctx, g, "bedrock:ListProvisionedModelThroughputs", "", g.bedrock.ListProvisionedModelThroughputs, in,
 		func(in *bedrock.ListProvisionedModelThroughputsInput, token *string) { in.NextToken = token },
-		func(out *bedrock.ListProvisionedModelThroughputsOutput, page posture.Source) ([]*posture.Serving, *string, error) {
+		func(out *bedrock.ListProvisionedModelThroughputsOutput, page *posture.Source) ([]*posture.Serving, *string, error) {
 			var t taker
 			var found []*posture.Serving
 			for _, s := range out.ProvisionedModelSummaries {
@@ -174,7 +174,7 @@ func (g *region) listImportJobs(ctx context.Context) posture.List[*posture.Impor
 	in := &bedrock.ListModelImportJobsInput{MaxResults: aws.Int32(pageSize)}
 	return list(ctx, g, "bedrock:ListModelImportJobs", "", g.bedrock.ListModelImportJobs, in,
 		func(in *bedrock.ListModelImportJobsInput, token *string) { in.NextToken = token },
-		func(out *bedrock.ListModelImportJobsOutput, page posture.Source) ([]*posture.ImportJob, *string, error) {
+		func(out *bedrock.ListModelImportJobsOutput, page *posture.Source) ([]*posture.ImportJob, *string, error) {
 			var t taker
 			var found []*posture.ImportJob
 			for _, s := range out.ModelImportJobSummaries {
@@ -213,7 +213,7 @@ func (g *region) listImportedModels(ctx context.Context) posture.List[*posture.I
 	in := &bedrock.ListImportedModelsInput{MaxResults: aws.Int32(pageSize)}
 	return list(ctx, g, "bedrock:ListImportedModels", "", g.bedrock.ListImportedModels, in,
 		func(in *bedrock.ListImportedModelsInput, token *string) { in.NextToken = token },
-		func(out *bedrock.ListImportedModelsOutput, page posture.Source) ([]*posture.ImportedModel, *string, error) {
+		func(out *bedrock.ListImportedModelsOutput, page *posture.Source) ([]*posture.ImportedModel, *string, error) {
 			var t taker
 			var found []*posture.ImportedModel
 			for _, s := range out.ModelSummaries {
@@ -239,7 +239,7 @@ func (g *region) listCopies(ctx context.Context) posture.List[*posture.Copy] {
 	in := &bedrock.ListModelCopyJobsInput{MaxResults: aws.Int32(pageSize)}
 	return list(ctx, g, "bedrock:ListModelCopyJobs", "", g.bedrock.ListModelCopyJobs, in,
 		func(in *bedrock.ListModelCopyJobsInput, token *string) { in.NextToken = token },
-		func(out *bedrock.ListModelCopyJobsOutput, page posture.Source) ([]*posture.Copy, *string, error) {
+		func(out *bedrock.ListModelCopyJobsOutput, page *posture.Source) ([]*posture.Copy, *string, error) {
 			var t taker
 			var found []*posture.Copy
 			for _, s := range out.ModelCopyJobSummaries {

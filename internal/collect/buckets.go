@@ -21,14 +21,14 @@ import (
 func (a *account) bucketUses() map[string]*region {
 	homes := map[string]*region{}
 	for _, g := range a.regions {
-		use := func(uri, purpose, job string, found posture.Source) {
+		use := func(uri, purpose, job string, found *posture.Source) {
 			name, _ := posture.SplitURI(uri)
 			if name == "" {
 				return
 			}
 			b, ok := a.inv.Buckets[name]
 			if !ok {
-				b = &posture.Bucket{Name: name, Uses: map[string]posture.Source{}}
+				b = &posture.Bucket{Name: name, Uses: map[string]*posture.Source{}}
 				a.inv.Buckets[name] = b
 				homes[name] = g
 			}
@@ -360,7 +360,7 @@ func (g *region) importObjects(ctx context.Context, d *posture.ImportJobDetail) 
 	in := &s3.ListObjectsV2Input{Bucket: &bucket, Prefix: &prefix}
 	changed := list(ctx, g, "s3:ListObjectsV2", d.Source, g.s3().ListObjectsV2, in,
 		func(in *s3.ListObjectsV2Input, token *string) { in.ContinuationToken = token },
-		func(out *s3.ListObjectsV2Output, page posture.Source) ([]posture.Object, *string, error) {
+		func(out *s3.ListObjectsV2Output, page *posture.Source) ([]posture.Object, *string, error) {
 			var t taker
 			var objects []posture.Object
 			for _, o := range out.Contents {

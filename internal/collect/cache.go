@@ -68,14 +68,14 @@ func (c *cache) job(j *posture.Job, read func() posture.Datum[*posture.JobDetail
 	if !ok || kept.Detail == nil || kept.Detail.ARN != j.ARN || kept.Detail.Status != j.Status || !kept.Detail.Terminal() || !kept.Detail.Created.Equal(j.Created) {
 		d := read()
 		if detail, known := d.Read(); known && detail != nil && detail.Terminal() {
-			c.keep(j.ARN, cachedJob{detail, d.Source()})
+			c.keep(j.ARN, cachedJob{detail, *d.Source()})
 		}
 		return d
 	}
 	c.keep(j.ARN, kept)
 	source := kept.Source
 	source.Cached = true
-	return posture.Known(kept.Detail, source)
+	return posture.Known(kept.Detail, &source)
 }
 
 func (c *cache) keep(arn string, job cachedJob) {

@@ -39,7 +39,7 @@ const (
 // answer is what came of a call.
 type answer[O any] struct {
 	out      *O
-	source   posture.Source
+	source   *posture.Source
 	why      *posture.Unread
 	unserved bool
 	skipped  bool // no chosen rule reads it
@@ -51,7 +51,7 @@ func call[I, O, P any](ctx context.Context, g *region, operation, resource strin
 }
 
 func callPage[I, O, P any](ctx context.Context, g *region, operation, resource string, page int, method func(context.Context, *I, ...func(*P)) (*O, error), in *I) answer[O] {
-	a := answer[O]{source: posture.Source{Operation: operation, Account: g.account.inv.ID, Region: g.name, Resource: resource, Page: page}}
+	a := answer[O]{source: &posture.Source{Operation: operation, Account: g.account.inv.ID, Region: g.name, Resource: resource, Page: page}}
 	if !g.Wanted[operation] {
 		a.skipped = true
 		return a
@@ -73,12 +73,12 @@ func callPage[I, O, P any](ctx context.Context, g *region, operation, resource s
 			return a
 		}
 		if attempt >= g.MaxAttempts || ctx.Err() != nil || !retryable(err) {
-			a.why = unread(a.source, err)
+			a.why = unread(*a.source, err)
 			g.gaps.Add(1)
 			return a
 		}
 		if err := sleep(ctx, backoff(attempt)); err != nil {
-			a.why = unread(a.source, err)
+			a.why = unread(*a.source, err)
 			g.gaps.Add(1)
 			return a
 		}
@@ -253,7 +253,7 @@ func datum[T, O any](a answer[O], take func(*O) (T, error)) posture.Datum[T] {
 	}
 	value, err := take(a.out)
 	if err != nil {
-		return posture.Missing[T](malformed(a.source, err))
+		return posture.Missing[T](malformed(*a.source, err))
 	}
 	return posture.Known(value, a.source)
 }
@@ -265,7 +265,7 @@ func malformed(source posture.Source, err error) *posture.Unread {
 // absent turns the answers that mean "not configured" into a known value.
 func absent[T any](d posture.Datum[T], value T, codes ...string) posture.Datum[T] {
 	if why := d.Why(); why != nil && slices.Contains(codes, why.Code) {
-		return posture.Known(value, why.Source)
+		return posture.Known(value, &why.Source)
 	}
 	return d
 }
@@ -273,7 +273,7 @@ func absent[T any](d posture.Datum[T], value T, codes ...string) posture.Datum[T
 // gone turns the answer that the thing itself does not exist into that.
 func gone[T any](d posture.Datum[T], what, code string) posture.Datum[T] {
 	if why := d.Why(); why != nil && why.Code == code {
-		return posture.Gone[T](why.Source, what)
+		return posture.Gone[T](&why.Source, what)
 	}
 	return d
 }
@@ -287,7 +287,7 @@ const (
 // list reads all pages of a listing. next puts a page's token into the input; take makes the page's items and returns the
 // token of the page after it.
 func list[I, O, P, T any](ctx context.Context, g *region, operation, resource string, method func(context.Context, *I, ...func(*P)) (*O, error), in *I,
-	next func(in *I, token *string), take func(out *O, page posture.Source) ([]T, *string, error),
+	next func(in *I, token *string), take func(out *O, page *posture.Source) ([]T, *string, error),
 ) posture.List[T] {
 	l := posture.List[T]{Collected: true, Source: posture.Source{Operation: operation, Account: g.account.inv.ID, Region: g.name, Resource: resource}}
 	tokens := map[string]bool{}
@@ -305,20 +305,20 @@ func list[I, O, P, T any](ctx context.Context, g *region, operation, resource st
 		}
 		items, token, err := take(a.out, a.source)
 		if err != nil {
-			l.Why = malformed(a.source, err)
+			l.Why = malformed(*a.source, err)
 			return l
 		}
 		l.Items = append(l.Items, items...)
 		l.Pages = append(l.Pages, a.source)
 		if page >= mostPages || len(l.Items) >= mostItems {
-			l.Why = &posture.Unread{Source: a.source, Code: codeTooMany, Message: "the listing does not end: it was left after " + strconv.Itoa(len(l.Items)) + " items"}
+			l.Why = &posture.Unread{Source: *a.source, Code: codeTooMany, Message: "the listing does not end: it was left after " + strconv.Itoa(len(l.Items)) + " items"}
 			return l
 		}
 		if token == nil || *token == "" {
 			return l
 		}
 		if tokens[*token] {
-			l.Why = malformed(a.source, fmt.Errorf("page %d repeats a token of an earlier page", page))
+			l.Why = malformed(*a.source, fmt.Errorf("page %d repeats a token of an earlier page", page))
 			return l
 		}
 		tokens[*token] = true

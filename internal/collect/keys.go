@@ -16,13 +16,13 @@ import (
 // keyUse is a key that something names.
 type keyUse struct {
 	jobs  []string
-	found posture.Source
+	found *posture.Source
 }
 
 // readKeys reads the keys that the region's jobs, models, copies and log groups name.
 func (g *region) readKeys(ctx context.Context) {
 	uses := map[string]*keyUse{}
-	use := func(ref, job string, found posture.Source) {
+	use := func(ref, job string, found *posture.Source) {
 		if ref == "" {
 			return
 		}
@@ -133,7 +133,7 @@ func takeKey(out *kms.DescribeKeyOutput) (*posture.KeyDetail, error) {
 func (g *region) listGrants(ctx context.Context, key string) posture.List[posture.Grant] {
 	return list(ctx, g, "kms:ListGrants", key, g.kms.ListGrants, &kms.ListGrantsInput{KeyId: &key, Limit: aws.Int32(100)},
 		func(in *kms.ListGrantsInput, token *string) { in.Marker = token },
-		func(out *kms.ListGrantsOutput, _ posture.Source) ([]posture.Grant, *string, error) {
+		func(out *kms.ListGrantsOutput, _ *posture.Source) ([]posture.Grant, *string, error) {
 			var t taker
 			var grants []posture.Grant
 			for _, e := range out.Grants {
@@ -171,7 +171,7 @@ func (g *region) readLogGroups(ctx context.Context) {
 	in := &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &l.LogGroup}
 	found := list(ctx, g, "logs:DescribeLogGroups", l.LogGroup, g.logs.DescribeLogGroups, in,
 		func(in *cloudwatchlogs.DescribeLogGroupsInput, token *string) { in.NextToken = token },
-		func(out *cloudwatchlogs.DescribeLogGroupsOutput, _ posture.Source) ([]*posture.LogGroup, *string, error) {
+		func(out *cloudwatchlogs.DescribeLogGroupsOutput, _ *posture.Source) ([]*posture.LogGroup, *string, error) {
 			var t taker
 			var groups []*posture.LogGroup
 			for _, lg := range out.LogGroups {

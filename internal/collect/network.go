@@ -60,7 +60,7 @@ func (g *region) readSubnets(ctx context.Context, ids []string) {
 		in := &ec2.DescribeSubnetsInput{Filters: []types.Filter{filter("subnet-id", chunk...)}}
 		found := list(ctx, g, "ec2:DescribeSubnets", "", g.ec2.DescribeSubnets, in,
 			func(in *ec2.DescribeSubnetsInput, token *string) { in.NextToken = token },
-			func(out *ec2.DescribeSubnetsOutput, _ posture.Source) ([]*posture.Subnet, *string, error) {
+			func(out *ec2.DescribeSubnetsOutput, _ *posture.Source) ([]*posture.Subnet, *string, error) {
 				var t taker
 				var subnets []*posture.Subnet
 				for _, s := range out.Subnets {
@@ -87,7 +87,7 @@ func spread[T any](into map[string]posture.Datum[*T], ids []string, found postur
 	if !found.Collected {
 		return
 	}
-	source := found.Source
+	source := &found.Source
 	if len(found.Pages) > 0 {
 		source = found.Pages[0]
 	}
@@ -111,7 +111,7 @@ func (g *region) readGroups(ctx context.Context, ids []string) {
 		in := &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{filter("group-id", chunk...)}}
 		found := list(ctx, g, "ec2:DescribeSecurityGroups", "", g.ec2.DescribeSecurityGroups, in,
 			func(in *ec2.DescribeSecurityGroupsInput, token *string) { in.NextToken = token },
-			func(out *ec2.DescribeSecurityGroupsOutput, _ posture.Source) ([]*posture.SecurityGroup, *string, error) {
+			func(out *ec2.DescribeSecurityGroupsOutput, _ *posture.Source) ([]*posture.SecurityGroup, *string, error) {
 				var t taker
 				var groups []*posture.SecurityGroup
 				for _, s := range out.SecurityGroups {
@@ -162,7 +162,7 @@ func (g *region) listInterfaces(ctx context.Context) posture.List[*posture.Inter
 	in := &ec2.DescribeNetworkInterfacesInput{Filters: []types.Filter{filter("tag-key", "BedrockManaged")}}
 	return list(ctx, g, "ec2:DescribeNetworkInterfaces", "", g.ec2.DescribeNetworkInterfaces, in,
 		func(in *ec2.DescribeNetworkInterfacesInput, token *string) { in.NextToken = token },
-		func(out *ec2.DescribeNetworkInterfacesOutput, page posture.Source) ([]*posture.Interface, *string, error) {
+		func(out *ec2.DescribeNetworkInterfacesOutput, page *posture.Source) ([]*posture.Interface, *string, error) {
 			var t taker
 			var found []*posture.Interface
 			for _, i := range out.NetworkInterfaces {
@@ -255,7 +255,7 @@ func (g *region) readRouteTables(ctx context.Context, vpcs []string) {
 		in := &ec2.DescribeRouteTablesInput{Filters: []types.Filter{filter("vpc-id", chunk...)}}
 		found := list(ctx, g, "ec2:DescribeRouteTables", "", g.ec2.DescribeRouteTables, in,
 			func(in *ec2.DescribeRouteTablesInput, token *string) { in.NextToken = token },
-			func(out *ec2.DescribeRouteTablesOutput, _ posture.Source) ([]inVPC[*posture.RouteTable], *string, error) {
+			func(out *ec2.DescribeRouteTablesOutput, _ *posture.Source) ([]inVPC[*posture.RouteTable], *string, error) {
 				var t taker
 				var tables []inVPC[*posture.RouteTable]
 				for _, r := range out.RouteTables {
@@ -308,7 +308,7 @@ func (g *region) readEndpoints(ctx context.Context, vpcs []string) {
 		in := &ec2.DescribeVpcEndpointsInput{Filters: []types.Filter{filter("vpc-id", chunk...)}}
 		found := list(ctx, g, "ec2:DescribeVpcEndpoints", "", g.ec2.DescribeVpcEndpoints, in,
 			func(in *ec2.DescribeVpcEndpointsInput, token *string) { in.NextToken = token },
-			func(out *ec2.DescribeVpcEndpointsOutput, _ posture.Source) ([]inVPC[*posture.Endpoint], *string, error) {
+			func(out *ec2.DescribeVpcEndpointsOutput, _ *posture.Source) ([]inVPC[*posture.Endpoint], *string, error) {
 				var t taker
 				var endpoints []inVPC[*posture.Endpoint]
 				for _, e := range out.VpcEndpoints {
@@ -353,7 +353,7 @@ func (g *region) readFlowLogs(ctx context.Context, resources map[string][]string
 		in := &ec2.DescribeFlowLogsInput{Filter: []types.Filter{filter("resource-id", chunk...)}}
 		part := list(ctx, g, "ec2:DescribeFlowLogs", "", g.ec2.DescribeFlowLogs, in,
 			func(in *ec2.DescribeFlowLogsInput, token *string) { in.NextToken = token },
-			func(out *ec2.DescribeFlowLogsOutput, _ posture.Source) ([]inVPC[*posture.FlowLog], *string, error) {
+			func(out *ec2.DescribeFlowLogsOutput, _ *posture.Source) ([]inVPC[*posture.FlowLog], *string, error) {
 				var t taker
 				var logs []inVPC[*posture.FlowLog]
 				for _, l := range out.FlowLogs {

@@ -19,7 +19,7 @@ func (g *region) readPrefixLists(ctx context.Context) {
 		in := &ec2.DescribeManagedPrefixListsInput{Filters: []types.Filter{filter("prefix-list-id", chunk...)}}
 		found := list(ctx, g, "ec2:DescribeManagedPrefixLists", "", g.ec2.DescribeManagedPrefixLists, in,
 			func(in *ec2.DescribeManagedPrefixListsInput, token *string) { in.NextToken = token },
-			func(out *ec2.DescribeManagedPrefixListsOutput, _ posture.Source) ([]*posture.PrefixList, *string, error) {
+			func(out *ec2.DescribeManagedPrefixListsOutput, _ *posture.Source) ([]*posture.PrefixList, *string, error) {
 				var t taker
 				var lists []*posture.PrefixList
 				for _, l := range out.PrefixLists {
@@ -63,7 +63,7 @@ func (g *region) listEntries(ctx context.Context, id string) posture.List[netip.
 	in := &ec2.GetManagedPrefixListEntriesInput{PrefixListId: &id}
 	return list(ctx, g, "ec2:GetManagedPrefixListEntries", id, g.ec2.GetManagedPrefixListEntries, in,
 		func(in *ec2.GetManagedPrefixListEntriesInput, token *string) { in.NextToken = token },
-		func(out *ec2.GetManagedPrefixListEntriesOutput, _ posture.Source) ([]netip.Prefix, *string, error) {
+		func(out *ec2.GetManagedPrefixListEntriesOutput, _ *posture.Source) ([]netip.Prefix, *string, error) {
 			var t taker
 			var entries []netip.Prefix
 			for _, e := range out.Entries {

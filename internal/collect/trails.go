@@ -24,7 +24,7 @@ func (g *region) readTrails(ctx context.Context) {
 	}
 	trails := list(ctx, g, "cloudtrail:DescribeTrails", "", g.trails.DescribeTrails, &cloudtrail.DescribeTrailsInput{},
 		func(*cloudtrail.DescribeTrailsInput, *string) {},
-		func(out *cloudtrail.DescribeTrailsOutput, page posture.Source) ([]*posture.Trail, *string, error) {
+		func(out *cloudtrail.DescribeTrailsOutput, page *posture.Source) ([]*posture.Trail, *string, error) {
 			var t taker
 			var trails []*posture.Trail
 			for _, one := range out.TrailList {

@@ -140,7 +140,7 @@ func (t *terminal) verdict(r *posture.Result) {
 		t.Blank()
 		t.line(2, ansi.Dim, "Read from")
 		for _, source := range r.Evidence {
-			t.line(4, ansi.Plain, call(source))
+			t.line(4, ansi.Plain, call(*source))
 		}
 	}
 	if len(r.Unread) > 0 {

@@ -60,7 +60,7 @@ func finding() *posture.Result {
 	return &posture.Result{
 		ID: "mc-0011223344556677", Rule: "MC-JOB-001", Status: posture.Fail, Account: "123456789012", Region: "us-east-1",
 		Resource: read.Resource, Message: "job claims-classifier-run-7 has no VPC configuration",
-		Jobs: []string{"claims-classifier-run-7"}, Facts: map[string]any{"vpcConfig": nil}, Evidence: []posture.Source{read},
+		Jobs: []string{"claims-classifier-run-7"}, Facts: posture.Facts{{Name: "vpcConfig"}}, Evidence: []*posture.Source{&read},
 		Commands: []string{"aws bedrock get-model-customization-job \\\n  --region us-east-1 \\\n  --job-identifier claims-classifier-run-7"},
 	}
 }
@@ -124,7 +124,7 @@ func TestExplainObeysNobody(t *testing.T) {
 	t.Parallel()
 	result := finding()
 	result.Message = "job \x1b]0;owned\x07\u202e has no VPC"
-	result.Facts = map[string]any{"name": "a\x1b[2Jb"}
+	result.Facts = posture.Facts{{Name: "name", Value: "a\x1b[2Jb"}}
 	result.Commands = []string{"aws x --y 'a\x9bb'"}
 	got := explain(t, report(t, "MC-JOB-001"), result, 80, false)
 	for _, r := range got {

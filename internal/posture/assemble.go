@@ -71,7 +71,7 @@ func withAccountError(rules []RuleReport, results []Result, a *Account, now time
 	return rules, append(results, Result{
 		ID: ResultID(AccountRule, a.Partition, a.ID, "global", arn, ""), Rule: AccountRule, Version: 1, Severity: Low, Status: Error,
 		Partition: a.Partition, Account: a.ID, Region: "global", Resource: arn, Name: cmp.Or(a.Name, a.ID), Type: "AWS::Organizations::Account",
-		Message: unreadMessage(a.Error), Evidence: []Source{a.Error.Source}, Unread: []*Unread{a.Error}, FirstSeen: now, LastChanged: now,
+		Message: unreadMessage(a.Error), Evidence: []*Source{&a.Error.Source}, Unread: []*Unread{a.Error}, FirstSeen: now, LastChanged: now,
 	})
 }
 

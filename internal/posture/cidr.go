@@ -33,7 +33,7 @@ func worldOf(t *Trial, r *Region, cidrs []netip.Prefix, lists []string) []netip.
 	for _, id := range lists {
 		l := Need(t, r.PrefixLists[id])
 		if l == nil {
-			panic(stopped{unreadOutcome(&Unread{Source: r.PrefixLists[id].Source(), Code: CodeMalformed, Message: "prefix list " + id + " is named and does not exist"})})
+			panic(stopped{unreadOutcome(&Unread{Source: *r.PrefixLists[id].Source(), Code: CodeMalformed, Message: "prefix list " + id + " is named and does not exist"})})
 		}
 		if !l.AWS() { // those hold the addresses of one service
 			NeedServed(t, l.Entries, "ec2:GetManagedPrefixListEntries")

@@ -12,15 +12,38 @@ var placeholder = regexp.MustCompile(`\{[a-z_]+\}`)
 var bare = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./-]+$`)
 
 // Fill puts values into a command's {placeholders}, quoted for a POSIX shell where needed: names come from the account,
-// and a command that is printed is a command that is pasted. A placeholder without a value stays.
-func Fill(command string, values map[string]string) string {
-	return placeholder.ReplaceAllStringFunc(command, func(p string) string {
-		value, ok := values[p[1:len(p)-1]]
-		if !ok || value == "" {
-			return p
+// and a command that is printed is a command that is pasted. complete says that no placeholder is left without a value;
+// value gives "" for those that it does not have.
+func Fill(command string, value func(name string) string) (line string, complete bool) {
+	var out strings.Builder
+	complete = true
+	for {
+		from := strings.IndexByte(command, '{')
+		length := strings.IndexByte(command[max(from, 0):], '}')
+		if from < 0 || length < 0 {
+			out.WriteString(command)
+			return out.String(), complete
 		}
-		return shellQuote(value)
-	})
+		name := command[from+1 : from+length]
+		out.WriteString(command[:from])
+		switch found := value(name); {
+		case !isName(name): // a brace of the command itself, as in JSON
+			out.WriteByte('{')
+			command = command[from+1:]
+			continue
+		case found == "":
+			complete = false
+			out.WriteString(command[from : from+length+1])
+		default:
+			out.WriteString(shellQuote(found))
+		}
+		command = command[from+length+1:]
+	}
+}
+
+// isName says that a text between braces is a placeholder's name.
+func isName(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
 func shellQuote(s string) string {

@@ -100,7 +100,7 @@ func TestReadsDeclared(t *testing.T) {
 				without := []*posture.Rule{posture.Without(rule, read)}
 				o := options(awsfake.New(world(t, "", all[rule.ID].Pass...), awsfake.Options{Now: now}), rules(t))
 				for _, r := range evaluate(t, o, without) {
-					saw := slices.ContainsFunc(r.Evidence, func(s posture.Source) bool { return s.Operation == read })
+					saw := slices.ContainsFunc(r.Evidence, func(s *posture.Source) bool { return s.Operation == read })
 					if saw && r.Status != posture.Error {
 						t.Errorf("%s sees %s, which it does not declare, and is %s", rule.ID, read, r.Status)
 					}

@@ -84,7 +84,7 @@ type Job struct {
 	// ARN, Name and Status come from the listing.
 	ARN, Name, Status string
 	Created           time.Time
-	Found             Source
+	Found             *Source
 	Detail            Datum[*JobDetail]
 	Tags              Datum[map[string]string]
 }
@@ -121,7 +121,7 @@ func terminal(status string) bool {
 type Model struct {
 	ARN, Name string
 	Created   time.Time
-	Found     Source
+	Found     *Source
 	Detail    Datum[*ModelDetail]
 	Tags      Datum[map[string]string]
 }
@@ -141,13 +141,13 @@ type Serving struct {
 	// Model is the ARN of the model that is served; Desired the one that it is changing to, if any.
 	Model, Desired string
 	Kind           string // "deployment" or "throughput"
-	Found          Source
+	Found          *Source
 }
 
 // ImportJob is a model import job.
 type ImportJob struct {
 	ARN, Name, Status string
-	Found             Source
+	Found             *Source
 	Detail            Datum[*ImportJobDetail]
 }
 
@@ -183,7 +183,7 @@ type Object struct {
 // ImportedModel is a model that was imported.
 type ImportedModel struct {
 	ARN, Name string
-	Found     Source
+	Found     *Source
 	Detail    Datum[*ImportedDetail]
 }
 
@@ -201,7 +201,7 @@ type Copy struct {
 	SourceAccount     string
 	Source, Target    string // model ARNs
 	TargetKey         string
-	Found             Source
+	Found             *Source
 }
 
 // Logging is the region's model invocation logging; a nil *Logging is none.
@@ -293,7 +293,7 @@ type FlowLog struct {
 // Interface is a network interface that Bedrock manages.
 type Interface struct {
 	ID, Status, Job string // Job is the ARN in the interface's tag
-	Found           Source
+	Found           *Source
 }
 
 // Key is a KMS key that something names.
@@ -305,7 +305,7 @@ type Key struct {
 	Grants   List[Grant]
 	// Jobs are the names of the jobs that name it; Found the first call that did.
 	Jobs  []string
-	Found Source
+	Found *Source
 }
 
 // KeyDetail is what DescribeKey answers.
@@ -343,7 +343,7 @@ type Trail struct {
 	GlobalEvents            bool
 	Status                  Datum[*TrailStatus]
 	Selectors               Datum[*Selectors]
-	Found                   Source
+	Found                   *Source
 }
 
 // TrailStatus is whether a trail records, and what keeps it from delivering its files; "" is nothing.
@@ -386,7 +386,7 @@ type Bucket struct {
 	Name string
 	// Uses say what it is for, with the first call that said so: "training", "validation", "output", "import",
 	// "invocation-logs".
-	Uses map[string]Source
+	Uses map[string]*Source
 	// Exists is false when nobody has the bucket. Region is where it lies.
 	Exists Datum[bool]
 	// Region is where the bucket lies; "" if it is not known.

@@ -85,7 +85,6 @@ func keySubject(r *Region, k *Key) Subject {
 	}
 	s := r.subject(TypeKey, arn, arn[strings.LastIndexByte(arn, '/')+1:], k)
 	s.Found, s.Jobs = k.Found, k.Jobs
-	s.Values["key_id"] = arn
 	return s
 }
 

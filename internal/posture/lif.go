@@ -38,7 +38,7 @@ func interfaces(a *Account) []Subject {
 	return a.each(func(r *Region) []Subject {
 		return listed(r, r.Interfaces, func(i *Interface) Subject {
 			s := r.subject(TypeInterface, r.arn("ec2", "network-interface/"+i.ID), i.ID, i)
-			s.Found, s.Values["interface_id"] = i.Found, i.ID
+			s.Found = i.Found
 			return s
 		})
 	})

@@ -14,7 +14,7 @@ func logLogic() []logic {
 	}
 }
 
-func regionSubject(r *Region, found Source) Subject {
+func regionSubject(r *Region, found *Source) Subject {
 	s := r.subject(TypeRegion, r.arn("bedrock", "*"), r.Name, r)
 	s.Found = found
 	return s
@@ -81,7 +81,7 @@ func logStores(a *Account) []Subject {
 		var found []Subject
 		if l.LogGroup != "" {
 			s := r.subject(TypeLogGroup, r.arn("logs", "log-group:"+l.LogGroup), l.LogGroup, store{region: r, group: l.LogGroup})
-			s.Found, s.Values["log_group"] = r.Logging.Source(), l.LogGroup
+			s.Found = r.Logging.Source()
 			found = append(found, s)
 		}
 		names := []string{l.Bucket, l.LargeBucket}
@@ -89,7 +89,7 @@ func logStores(a *Account) []Subject {
 		for _, name := range slices.Compact(names) {
 			if name != "" {
 				s := r.subject(TypeBucket, bucketARN(a.Partition, name), name, store{region: r, bucket: name})
-				s.Found, s.Values["bucket"] = r.Logging.Source(), name
+				s.Found = r.Logging.Source()
 				found = append(found, s)
 			}
 		}
@@ -184,7 +184,7 @@ func manages(trail *Trail, selectors *Selectors) Outcome {
 
 // unevaluated is the ERROR of a trail whose selectors have conditions that are not understood.
 func unevaluated(trail *Trail) Outcome {
-	why := &Unread{Source: trail.Selectors.Source(), Code: CodeNeedsEvaluator, Message: "the advanced event selectors of trail " + trail.Name + " have conditions that are not evaluated"}
+	why := &Unread{Source: *trail.Selectors.Source(), Code: CodeNeedsEvaluator, Message: "the advanced event selectors of trail " + trail.Name + " have conditions that are not evaluated"}
 	return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
 }
 
@@ -195,7 +195,7 @@ func dataEvents(t *Trial, s Subject, b *Bucket) Outcome {
 	}
 	r := s.Account.region(b.Region)
 	if r == nil {
-		why := &Unread{Source: b.Exists.Source(), Code: CodeNotCollected, Message: "the trails of " + b.Region + " were not read: the region was not chosen"}
+		why := &Unread{Source: *b.Exists.Source(), Code: CodeNotCollected, Message: "the trails of " + b.Region + " were not read: the region was not chosen"}
 		return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
 	}
 	prefix := bucketARN(s.Account.Partition, b.Name) + "/"

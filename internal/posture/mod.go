@@ -53,7 +53,7 @@ func copyLineage(t *Trial, r *Region, m *Model) Outcome {
 		}
 		from := r.Account.region(parts[3])
 		if from == nil {
-			why := &Unread{Source: c.Found, Code: CodeNotChosen, Message: "the region of the copied model " + c.Source + " was not chosen"}
+			why := &Unread{Source: *c.Found, Code: CodeNotChosen, Message: "the region of the copied model " + c.Source + " was not chosen"}
 			return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
 		}
 		source := from.model(c.Source)

@@ -26,7 +26,6 @@ func groups(a *Account) []Subject {
 		for _, ref := range refs {
 			s := r.subject(TypeGroup, r.arn("ec2", "security-group/"+ref.id), ref.id, r.Groups[ref.id])
 			s.Found, s.Jobs = ref.found, ref.jobs
-			s.Values["group_id"] = ref.id
 			gaps = append(gaps, s)
 		}
 		return gaps
@@ -47,10 +46,6 @@ func subnets(a *Account) []Subject {
 		for _, ref := range refs {
 			s := r.subject(TypeSubnet, r.arn("ec2", "subnet/"+ref.id), ref.id, subnetUse{ref.id, r.Subnets[ref.id], r})
 			s.Found, s.Jobs = ref.found, ref.jobs
-			s.Values["subnet_id"], s.Values["subnet_ids"] = ref.id, ref.id
-			if subnet, ok := r.Subnets[ref.id].Read(); ok && subnet != nil {
-				s.Values["vpc_id"] = subnet.VPC
-			}
 			gaps = append(gaps, s)
 		}
 		return gaps
@@ -108,7 +103,6 @@ func vpcs(a *Account) []Subject {
 		for _, use := range uses {
 			s := r.subject(TypeVPC, r.arn("ec2", "vpc/"+use.vpc.ID), use.vpc.ID, use)
 			s.Found, s.Jobs = r.Subnets[use.subnets[0].id].Source(), use.jobs
-			s.Values["vpc_id"] = use.vpc.ID
 			gaps = append(gaps, s)
 		}
 		return gaps
@@ -139,7 +133,6 @@ func endpoints(a *Account) []Subject {
 				if len(use.vpc.Endpoints.Pages) > 0 {
 					s.Found = use.vpc.Endpoints.Pages[0]
 				}
-				s.Values["vpc_id"], s.Values["endpoint_id"] = use.vpc.ID, e.ID
 				return s
 			})
 			gaps = append(gaps, found...)
@@ -214,7 +207,7 @@ func routes(t *Trial, u subnetUse) (*VPC, *RouteTable) {
 		}
 	}
 	if main == nil {
-		why := &Unread{Source: vpc.RouteTables.source(), Code: CodeMalformed, Message: "no route table governs subnet " + u.id}
+		why := &Unread{Source: *vpc.RouteTables.source(), Code: CodeMalformed, Message: "no route table governs subnet " + u.id}
 		panic(stopped{unreadOutcome(why)})
 	}
 	return vpc, main
@@ -232,16 +225,16 @@ func (r *Region) shared(subnet string) *Unread {
 	if !ok || s == nil || s.Owner == r.Account.ID {
 		return nil
 	}
-	return &Unread{Source: d.Source(), Code: CodeOtherAccount, Message: "subnet " + subnet + " belongs to account " + s.Owner + ", whose network is not read"}
+	return &Unread{Source: *d.Source(), Code: CodeOtherAccount, Message: "subnet " + subnet + " belongs to account " + s.Owner + ", whose network is not read"}
 }
 
 func unreadOutcome(why *Unread) Outcome {
 	return Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}
 }
 
-func (l List[T]) source() Source {
+func (l List[T]) source() *Source {
 	if len(l.Pages) == 0 {
-		return Source{}
+		return &Source{}
 	}
 	return l.Pages[0]
 }

@@ -17,7 +17,7 @@ const CodeNeedsEvaluator = "NeedsPolicyEvaluator"
 func endpointPolicy(_ *Trial, s Subject, e *Endpoint) Outcome {
 	statements, err := parseStatements([]byte(e.Policy))
 	if err != nil {
-		return unreadOutcome(&Unread{Source: s.Found, Code: CodeMalformed, Message: "the policy document of " + e.ID + " is not understood: " + err.Error()})
+		return unreadOutcome(&Unread{Source: *s.Found, Code: CodeMalformed, Message: "the policy document of " + e.ID + " is not understood: " + err.Error()})
 	}
 	denies := slices.ContainsFunc(statements, func(s statement) bool { return !s.allows })
 	switch policy := json.RawMessage(e.Policy); {
@@ -26,7 +26,7 @@ func endpointPolicy(_ *Trial, s Subject, e *Endpoint) Outcome {
 	case !denies && slices.ContainsFunc(statements, statement.everything):
 		return Failed("the policy of endpoint %s lets everybody do everything, as AWS's default does", e.ID).With("policy", policy)
 	}
-	return unreadOutcome(&Unread{Source: s.Found, Code: CodeNeedsEvaluator, Message: "the policy of " + e.ID + " needs a policy evaluator"})
+	return unreadOutcome(&Unread{Source: *s.Found, Code: CodeNeedsEvaluator, Message: "the policy of " + e.ID + " needs a policy evaluator"})
 }
 
 // statement is one statement of a policy, as far as it is read.

@@ -12,7 +12,7 @@ package posture
 
 import "time"
 
-// Source says where a datum came from: one call to an AWS API.
+// Source says where a datum came from: one call to an AWS API. Data of one call, and evidence, share it: it is not changed.
 type Source struct {
 	// Operation is service and operation, such as "bedrock:GetModelCustomizationJob".
 	Operation string `json:"operation"`
@@ -62,29 +62,29 @@ const (
 type Datum[T any] struct {
 	value  T
 	state  state
-	source Source
+	source *Source // nil if it was not collected
 	why    *Unread
 }
 
 // Known is a datum that was read. What is not configured is known too: a nil pointer, an empty map.
-func Known[T any](value T, source Source) Datum[T] {
+func Known[T any](value T, source *Source) Datum[T] {
 	return Datum[T]{value: value, state: known, source: source}
 }
 
 // Missing is a datum that could not be read.
 func Missing[T any](why *Unread) Datum[T] {
-	return Datum[T]{state: unread, source: why.Source, why: why}
+	return Datum[T]{state: unread, source: &why.Source, why: why}
 }
 
 // Unserved is a datum of an endpoint that says that it does not serve the operation.
-func Unserved[T any](source Source) Datum[T] {
+func Unserved[T any](source *Source) Datum[T] {
 	return Datum[T]{state: unserved, source: source}
 }
 
 // Gone is a datum of a thing that does not exist, such as the versioning of a bucket that nobody has: rules that need it
 // do not apply. what says it, such as "the bucket does not exist".
-func Gone[T any](source Source, what string) Datum[T] {
-	return Datum[T]{state: gone, source: source, why: &Unread{Source: source, Message: what}}
+func Gone[T any](source *Source, what string) Datum[T] {
+	return Datum[T]{state: gone, source: source, why: &Unread{Source: *source, Message: what}}
 }
 
 // Read returns the value and true if the datum is known. Rules use Need; this is for reports and collectors.
@@ -98,8 +98,8 @@ func (d Datum[T]) Why() *Unread {
 	return d.why
 }
 
-// Source returns the call that read, or did not read, the datum.
-func (d Datum[T]) Source() Source { return d.source }
+// Source returns the call that read, or did not read, the datum; nil if nobody asked.
+func (d Datum[T]) Source() *Source { return d.source }
 
 // Collected says whether anybody tried to read the datum.
 func (d Datum[T]) Collected() bool { return d.state != notCollected }
@@ -110,7 +110,7 @@ type List[T any] struct {
 	// Source is the listing's first call, made or not.
 	Source Source
 	// Pages are the calls that were answered.
-	Pages []Source
+	Pages []*Source
 	// Why is set when the listing broke off: Items are those before.
 	Why *Unread
 	// NotServed is set when the endpoint says that it does not serve the operation: the list is empty.

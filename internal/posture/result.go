@@ -124,9 +124,9 @@ type Result struct {
 	// TagsUnread says that the resource may have tags: a selection by tag keeps it.
 	TagsUnread bool `json:"tagsUnread,omitempty"`
 	// Evidence are the calls that the verdict rests on.
-	Evidence []Source `json:"evidence"`
+	Evidence []*Source `json:"evidence"`
 	// Facts are the values that decided.
-	Facts map[string]any `json:"facts,omitempty"`
+	Facts Facts `json:"facts,omitempty"`
 	// Unread are the reads that an ERROR lacks.
 	Unread []*Unread `json:"unread,omitempty"`
 	// Commands are the CLI commands of the rule's audit steps, with the real names filled in.
@@ -182,5 +182,7 @@ func ResultID(rule, partition, account, region, resource, discriminator string) 
 		text = append(text, part...)
 	}
 	sum := sha256.Sum256(text)
-	return "mc-" + hex.EncodeToString(sum[:8])
+	id := [19]byte{'m', 'c', '-'}
+	hex.Encode(id[3:], sum[:8])
+	return string(id[:])
 }

@@ -54,7 +54,6 @@ func bucketSubject(a *Account, b *Bucket) Subject {
 	return Subject{
 		ARN: bucketARN(a.Partition, b.Name), Name: b.Name, Type: TypeBucket, Account: a, Region: "global",
 		Jobs: b.Jobs, value: b,
-		Values: map[string]string{"bucket": b.Name, "account": a.ID, "partition": a.Partition, "region": b.Region},
 	}
 }
 

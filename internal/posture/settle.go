@@ -213,7 +213,7 @@ func Settle(results []Result) []Result {
 		if r.Rule != "MC-LIF-005" || r.Status != Fail {
 			continue
 		}
-		failing, _ := r.Facts["failing"].([]string)
+		failing, _ := r.Facts.Get("failing").([]string)
 		open := slices.DeleteFunc(slices.Clone(failing), func(id string) bool { return answered[id+" "+r.Resource] })
 		switch {
 		case len(failing) == 0 || len(open) > 0:

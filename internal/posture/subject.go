@@ -12,14 +12,11 @@ type Subject struct {
 	Account         *Account
 	Region          string
 	// Found is the call that found it.
-	Found Source
+	Found *Source
 	// Jobs are the names of the jobs through which it was found.
 	Jobs []string
 	// Tags are the resource's own, for selection and reports; not evidence.
 	Tags Datum[map[string]string]
-	// Values fill the placeholders of the rule's commands.
-	Values map[string]string
-
 	home *Region // nil for what has none
 	// value is the inventory's record, of the type that the logic knows.
 	value any
@@ -60,10 +57,7 @@ func (r *Region) arn(service, resource string) string {
 }
 
 func (r *Region) subject(kind, arn, name string, value any) Subject {
-	return Subject{
-		ARN: arn, Name: name, Type: kind, Account: r.Account, Region: r.Name, home: r, value: value,
-		Values: map[string]string{"region": r.Name, "account": r.Account.ID, "partition": r.Account.Partition},
-	}
+	return Subject{ARN: arn, Name: name, Type: kind, Account: r.Account, Region: r.Name, home: r, value: value}
 }
 
 // gap is the subject that stands for resources which could not be enumerated.
@@ -125,14 +119,6 @@ func jobs(a *Account) []Subject {
 func jobSubject(r *Region, j *Job) Subject {
 	s := r.subject(TypeJob, j.ARN, j.Name, j)
 	s.Found, s.Tags, s.Jobs = j.Found, j.Tags, []string{j.Name}
-	s.Values["job_name"], s.Values["job_arn"] = j.Name, j.ARN
-	if d, ok := j.Detail.Read(); ok {
-		s.Values["role_arn"], s.Values["base_model_arn"], s.Values["model_name"] = d.Role, d.Base, d.ModelName
-		s.Values["training_uri"], s.Values["output_uri"] = d.Training, d.Output
-		if d.Key != "" {
-			s.Values["key_id"] = d.Key
-		}
-	}
 	return s
 }
 
@@ -145,11 +131,9 @@ func models(a *Account) []Subject {
 func modelSubject(r *Region, m *Model) Subject {
 	s := r.subject(TypeModel, m.ARN, m.Name, m)
 	s.Found, s.Tags = m.Found, m.Tags
-	s.Values["model_arn"], s.Values["model_name"] = m.ARN, m.Name
 	if d, ok := m.Detail.Read(); ok {
 		if job := r.job(d.Job); job != nil {
 			s.Jobs = []string{job.Name}
-			s.Values["job_name"], s.Values["job_arn"] = job.Name, job.ARN
 		}
 	}
 	return s
@@ -164,7 +148,6 @@ func servings(a *Account) []Subject {
 			}
 			s := r.subject(kind, v.ARN, v.Name, v)
 			s.Found = v.Found
-			s.Values["model_arn"], s.Values["serving_arn"] = v.Model, v.ARN
 			return s
 		}
 		return append(listed(r, r.Deployments, subject), listed(r, r.Throughputs, subject)...)
@@ -176,7 +159,6 @@ func importJobs(a *Account) []Subject {
 		return listed(r, r.ImportJobs, func(j *ImportJob) Subject {
 			s := r.subject(TypeImportJob, j.ARN, j.Name, j)
 			s.Found = j.Found
-			s.Values["job_name"], s.Values["job_arn"] = j.Name, j.ARN
 			return s
 		})
 	})
@@ -187,7 +169,6 @@ func importedModels(a *Account) []Subject {
 		return listed(r, r.ImportedModels, func(m *ImportedModel) Subject {
 			s := r.subject(TypeImported, m.ARN, m.Name, m)
 			s.Found = m.Found
-			s.Values["model_arn"], s.Values["model_name"] = m.ARN, m.Name
 			return s
 		})
 	})
@@ -198,7 +179,6 @@ func copies(a *Account) []Subject {
 		return listed(r, r.Copies, func(c *Copy) Subject {
 			s := r.subject(TypeCopy, c.ARN, c.Name, c)
 			s.Found = c.Found
-			s.Values["model_arn"], s.Values["job_arn"] = c.Target, c.ARN
 			return s
 		})
 	})
@@ -214,7 +194,7 @@ func (r *Region) model(arn string) *Model { return r.models[arn] }
 type ref struct {
 	id    string
 	jobs  []string
-	found Source
+	found *Source
 }
 
 // refs are the things that the region's jobs refer to, in the order of their ids, and gaps for the jobs that are unread.

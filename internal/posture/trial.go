@@ -12,7 +12,7 @@ type Trial struct {
 	Now time.Time
 
 	rule     *Rule
-	evidence []Source
+	evidence []*Source
 	judge    *judge
 }
 
@@ -34,7 +34,7 @@ func Need[T any](t *Trial, d Datum[T]) T {
 	case unread:
 		panic(stopped{Outcome{Status: Error, Message: unreadMessage(d.why), Unread: []*Unread{d.why}}})
 	default:
-		why := &Unread{Source: d.source, Code: CodeNotCollected, Message: "the rule reads what it does not declare"}
+		why := &Unread{Code: CodeNotCollected, Message: "the rule reads what it does not declare"}
 		panic(stopped{Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}})
 	}
 }
@@ -45,9 +45,7 @@ func there[T any](t *Trial, d Datum[T]) {
 	if d.state != gone {
 		return
 	}
-	if !slices.Contains(t.evidence, d.source) {
-		t.evidence = append(t.evidence, d.source)
-	}
+	t.evidence = withSource(t.evidence, d.source)
 	panic(stopped{Skipped("%s", d.why.Message)})
 }
 
@@ -66,7 +64,7 @@ func NeedAll[T any](t *Trial, l List[T]) []T {
 		t.saw(page)
 	}
 	if l.Why != nil {
-		t.saw(l.Why.Source)
+		t.saw(&l.Why.Source)
 		panic(stopped{Outcome{Status: Error, Message: unreadMessage(l.Why), Unread: []*Unread{l.Why}}})
 	}
 	if !l.Collected {
@@ -94,15 +92,13 @@ func unreadMessage(u *Unread) string {
 }
 
 // saw records a read as evidence, and ends the rule if its metadata does not declare it.
-func (t *Trial) saw(s Source) {
-	if s.Operation == "" {
+func (t *Trial) saw(s *Source) {
+	if s == nil || s.Operation == "" {
 		return
 	}
-	if !slices.Contains(t.evidence, s) {
-		t.evidence = append(t.evidence, s)
-	}
+	t.evidence = withSource(t.evidence, s)
 	if !t.rule.declares(s.Operation) {
-		why := &Unread{Source: s, Code: CodeNotCollected, Message: "rule " + t.rule.ID + " does not declare that it reads " + s.Operation}
+		why := &Unread{Source: *s, Code: CodeNotCollected, Message: "rule " + t.rule.ID + " does not declare that it reads " + s.Operation}
 		panic(stopped{Outcome{Status: Error, Message: why.Message, Unread: []*Unread{why}}})
 	}
 }
@@ -148,34 +144,58 @@ func Each[T any](t *Trial, items []T, part func(T) Outcome) Outcome {
 	return All(t, parts...)
 }
 
+// fewParts is how many parts most rules have at most.
+const fewParts = 8
+
 // combine runs parts until one is a PASS that wins, and lets the strongest status decide.
 func combine(t *Trial, parts []func() Outcome, order ...Status) Outcome {
-	before := slices.Clone(t.evidence)
-	by, evidence := map[Status][]Outcome{}, map[Status][]Source{}
+	type done struct {
+		outcome  Outcome
+		evidence []*Source
+	}
+	before := t.evidence
+	all := make([]done, 0, fewParts) // on the stack
 	for _, part := range parts {
 		t.evidence = nil
 		out := run(part)
-		by[out.Status] = append(by[out.Status], out)
-		evidence[out.Status] = append(evidence[out.Status], t.evidence...)
+		all = append(all, done{out, t.evidence})
 		if out.Status == order[0] && order[0] == Pass {
 			break
 		}
 	}
 	t.evidence = before
 	for _, status := range order {
-		if outcomes := by[status]; len(outcomes) > 0 {
-			for _, source := range evidence[status] {
-				if !slices.Contains(t.evidence, source) {
-					t.evidence = append(t.evidence, source)
-				}
+		outcomes := make([]Outcome, 0, fewParts)
+		for i := range all {
+			if all[i].outcome.Status != status {
+				continue
 			}
+			outcomes = append(outcomes, all[i].outcome)
+			for _, source := range all[i].evidence {
+				t.evidence = withSource(t.evidence, source)
+			}
+		}
+		if len(outcomes) > 0 {
 			return join(status, outcomes)
 		}
 	}
 	return Skipped("nothing to look at")
 }
 
+// withSource adds a call to evidence that does not have it yet.
+func withSource(evidence []*Source, s *Source) []*Source {
+	for _, have := range evidence {
+		if have == s || *have == *s {
+			return evidence
+		}
+	}
+	return append(evidence, s)
+}
+
 func join(status Status, outcomes []Outcome) Outcome {
+	if len(outcomes) == 1 {
+		return outcomes[0]
+	}
 	joined := Outcome{Status: status, Severity: outcomes[0].Severity}
 	var messages []string
 	for _, out := range outcomes {
@@ -187,8 +207,8 @@ func join(status Status, outcomes []Outcome) Outcome {
 				joined.Unread = append(joined.Unread, why)
 			}
 		}
-		for name, value := range out.Facts {
-			joined = joined.With(name, value)
+		for _, fact := range out.Facts {
+			joined = joined.With(fact.Name, fact.Value)
 		}
 	}
 	joined.Message = strings.Join(messages, "; ")

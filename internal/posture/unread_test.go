@@ -151,7 +151,7 @@ func testFault(t *testing.T, w *awsfake.World, c call, f awsfake.Fault, before [
 	o.MaxAttempts = 2
 	after := evaluate(t, o, rules(t))
 	rests := func(r *posture.Result) bool {
-		return slices.ContainsFunc(r.Evidence, func(s posture.Source) bool {
+		return slices.ContainsFunc(r.Evidence, func(s *posture.Source) bool {
 			return s.Operation == c.operation && s.Region == c.region && (s.Page == c.page || c.page == 0)
 		})
 	}

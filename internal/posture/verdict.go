@@ -59,7 +59,7 @@ type Outcome struct {
 	// Unread are the reads that are missing for a verdict; only with Error.
 	Unread []*Unread
 	// Facts are the values that decided, as they came from the API; JSON values.
-	Facts map[string]any
+	Facts Facts
 	// Severity, if set, stands in for the rule's.
 	Severity Severity
 }
@@ -79,11 +79,8 @@ func Skipped(format string, args ...any) Outcome {
 	return Outcome{Status: NotApplicable, Message: fmt.Sprintf(format, args...)}
 }
 
-// With adds a fact, a JSON value, to the outcome and those made of it.
+// With adds a fact, a JSON value, to a copy of the outcome; one of that name is replaced.
 func (o Outcome) With(name string, value any) Outcome {
-	if o.Facts == nil {
-		o.Facts = map[string]any{}
-	}
-	o.Facts[name] = value
+	o.Facts = o.Facts.with(name, value)
 	return o
 }

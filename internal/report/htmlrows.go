@@ -85,7 +85,7 @@ func unreadLines(list []*posture.Unread) string {
 }
 
 // factLines is the facts as indented JSON, a line for each member.
-func factLines(facts map[string]any) string {
+func factLines(facts posture.Facts) string {
 	if len(facts) == 0 {
 		return ""
 	}
@@ -99,7 +99,7 @@ func factLines(facts map[string]any) string {
 	return strings.TrimSpace(string(escapeJSON(nil, text.Bytes())))
 }
 
-func evidenceLines(list []posture.Source) string {
+func evidenceLines(list []*posture.Source) string {
 	lines := make([]string, len(list))
 	for i, s := range list {
 		parts := []string{ansi.Visible(s.Operation), ansi.Visible(strings.TrimSpace(s.Account + " " + s.Region))}

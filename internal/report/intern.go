@@ -39,7 +39,10 @@ func (n names) result(one *posture.Result) {
 	n.all(one.Jobs)
 	n.all(one.Commands)
 	for i := range one.Evidence {
-		n.source(&one.Evidence[i])
+		if one.Evidence[i] == nil {
+			continue
+		}
+		n.source(one.Evidence[i])
 	}
 	for _, u := range one.Unread {
 		if u != nil {

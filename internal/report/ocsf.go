@@ -197,9 +197,9 @@ type (
 		Request   *ocsfUnique `json:"request,omitempty"`
 	}
 	ocsfProof struct {
-		Name string         `json:"name,omitempty"`
-		API  *ocsfCall      `json:"api,omitempty"`
-		Data map[string]any `json:"data,omitempty"`
+		Name string        `json:"name,omitempty"`
+		API  *ocsfCall     `json:"api,omitempty"`
+		Data posture.Facts `json:"data,omitempty"`
 	}
 )
 

@@ -15,8 +15,8 @@ func at(minutes int) time.Time {
 	return time.Date(2026, time.November, 25, 10, minutes, 0, 0, time.UTC)
 }
 
-func source(operation, region, resource string) posture.Source {
-	return posture.Source{
+func source(operation, region, resource string) *posture.Source {
+	return &posture.Source{
 		Operation: operation, Account: "111122223333", Region: region, RequestID: "7f1c0c9e-5a55-4a6e-9a6c-0d2d9b1f7a11",
 		Resource: resource, Time: at(1),
 	}
@@ -56,8 +56,8 @@ func result(rule string, severity posture.Severity, status posture.Status, regio
 		Status: status, Partition: "aws", Account: "111122223333", Region: region, Resource: arn, Name: name,
 		Type: "AWS::Bedrock::ModelCustomizationJob", Message: message, Jobs: []string{name},
 		Tags:      map[string]string{"owner": "ml-platform", "data-class": "internal"},
-		Evidence:  []posture.Source{source("bedrock:GetModelCustomizationJob", region, arn)},
-		Facts:     map[string]any{"vpcConfig": nil, "status": "Completed"},
+		Evidence:  []*posture.Source{source("bedrock:GetModelCustomizationJob", region, arn)},
+		Facts:     posture.MakeFacts(map[string]any{"vpcConfig": nil, "status": "Completed"}),
 		Commands:  []string{"aws bedrock get-model-customization-job --job-identifier " + arn + " --region " + region + " --query vpcConfig"},
 		FirstSeen: at(-600), LastChanged: at(-60), Change: "same",
 	}
@@ -66,10 +66,10 @@ func result(rule string, severity posture.Severity, status posture.Status, regio
 // sample is a small report that has everything: each verdict, each severity, hostile names, unread calls.
 func sample() *posture.Report {
 	denied := &posture.Unread{
-		Source: source("kms:GetKeyPolicy", "eu-west-1", "1234abcd-12ab-34cd-56ef-1234567890ab"), Code: "AccessDeniedException",
+		Source: *source("kms:GetKeyPolicy", "eu-west-1", "1234abcd-12ab-34cd-56ef-1234567890ab"), Code: "AccessDeniedException",
 		Message: "User: arn:aws:sts::111122223333:assumed-role/audit/x is not authorized to perform: kms:GetKeyPolicy",
 	}
-	throttled := &posture.Unread{Source: source("iam:GetRole", "", "trainer"), Code: "Throttling"}
+	throttled := &posture.Unread{Source: *source("iam:GetRole", "", "trainer"), Code: "Throttling"}
 	r := &posture.Report{
 		Schema: posture.ReportSchema, Tool: posture.Tool{Name: "cloister", Version: "1.4.0"}, Started: at(0), Seconds: 12.345, Calls: 690,
 		Accounts: []posture.AccountReport{
@@ -81,7 +81,7 @@ func sample() *posture.Report {
 				{Name: "sa-east-1", Status: "read"},
 				{Name: "me-central-1", Status: "not-applicable"},
 			}},
-			{ID: "444455556666", Name: hostile, Partition: "aws", Status: "error", Error: &posture.Unread{Source: source("sts:AssumeRole", "", ""), Code: "AccessDenied", Message: hostile}, Regions: []posture.RegionReport{}},
+			{ID: "444455556666", Name: hostile, Partition: "aws", Status: "error", Error: &posture.Unread{Source: *source("sts:AssumeRole", "", ""), Code: "AccessDenied", Message: hostile}, Regions: []posture.RegionReport{}},
 			{ID: "777788889999", Partition: "aws", Status: "suspended", Regions: []posture.RegionReport{}},
 		},
 		Assumptions: []string{"Service control policies of the organization were not read: they only restrict."},
@@ -98,11 +98,11 @@ func sample() *posture.Report {
 	}
 	public := result("MC-S3-001", posture.VeryHigh, posture.Fail, "global", "tuning-data", "the policy of bucket tuning-data lets everybody read it")
 	public.Resource, public.Type, public.Jobs = "arn:aws:s3:::tuning-data", "AWS::S3::Bucket", []string{"support-tuner", "support-tuner-2", hostile, "d", "e"}
-	public.Facts = map[string]any{"policyStatus": map[string]any{"isPublic": true}, "statement": "Allow * s3:GetObject"}
+	public.Facts = posture.MakeFacts(map[string]any{"policyStatus": map[string]any{"isPublic": true}, "statement": "Allow * s3:GetObject"})
 	public.Change = "new"
 	evil := result("MC-JOB-001", posture.Medium, posture.Fail, "eu-west-1", hostile, "job "+hostile+" has no VPC configuration")
 	evil.Tags = map[string]string{"=1+1": "@SUM(A1)", hostile: hostile, " \t-2": "\u202e+3"}
-	evil.Facts = map[string]any{hostile: hostile, "count": 9007199254740993}
+	evil.Facts = posture.MakeFacts(map[string]any{hostile: hostile, "count": 9007199254740993})
 	evil.Commands = []string{"aws bedrock get-model-customization-job --job-identifier '" + hostile + "'"}
 	evil.Discriminator = hostile
 	key := result("MC-KMS-002", posture.Extreme, posture.Error, "eu-west-1", "1234abcd-12ab-34cd-56ef-1234567890ab", "kms:GetKeyPolicy in eu-west-1 was not read: AccessDeniedException")
@@ -138,7 +138,7 @@ func sample() *posture.Report {
 		},
 		{ARN: evil.Resource, Name: hostile, Account: "111122223333", Region: "eu-west-1", Status: "InProgress", Training: "s3://" + hostile, Output: "s3://tuning-output/", Role: hostile, Base: "amazon.titan-text-lite-v1:0:4k"},
 		{ARN: "arn:aws:bedrock:us-east-1:111122223333:model-customization-job/x", Name: "support-tuner-2", Account: "111122223333", Region: "us-east-1", Status: "Completed", VPC: "vpc-0d4e5f60", Subnets: []string{"subnet-1"}, Training: "s3://tuning-data/b.jsonl", Output: "s3://tuning-output/b/", Role: "arn:aws:iam::111122223333:role/trainer", Base: "amazon.titan-text-lite-v1:0:4k", Model: "arn:aws:bedrock:us-east-1:111122223333:custom-model/m"},
-		{ARN: "arn:aws:bedrock:eu-west-1:111122223333:model-customization-job/unread", Name: "unread", Account: "111122223333", Region: "eu-west-1", Status: "", Unread: &posture.Unread{Source: source("bedrock:GetModelCustomizationJob", "eu-west-1", "unread"), Code: "AccessDeniedException"}},
+		{ARN: "arn:aws:bedrock:eu-west-1:111122223333:model-customization-job/unread", Name: "unread", Account: "111122223333", Region: "eu-west-1", Status: "", Unread: &posture.Unread{Source: *source("bedrock:GetModelCustomizationJob", "eu-west-1", "unread"), Code: "AccessDeniedException"}},
 	}
 	return r
 }

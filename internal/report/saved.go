@@ -168,6 +168,9 @@ func known(one *posture.Result) error {
 	if slices.Contains(one.Unread, nil) {
 		return errors.New("an unread call is null")
 	}
+	if slices.Contains(one.Evidence, nil) {
+		return errors.New("a call of the evidence is null")
+	}
 	return nil
 }
 
