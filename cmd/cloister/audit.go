@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -124,17 +125,18 @@ func (f *auditFlags) run(c *cobra.Command) error {
 		return err
 	}
 	if os.Getenv("GOGC") == "" { // small memory is worth a little time: audits run beside other things
-		debug.SetGCPercent(50)
+		debug.SetGCPercent(25)
 	}
 	ctx, stop := signal.NotifyContext(c.Context(), os.Interrupt)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once
 	shown := newProgress(c.ErrOrStderr(), f.quiet)
 	o.Collect.Progress = shown.step
 	outcome, err := audit.Run(ctx, *o)
 	shown.end()
 	if err != nil {
 		if ctx.Err() != nil {
-			return &exitError{1, "stopped: no report was written"}
+			return &exitError{1, "stopped before anything was read: no report was written"}
 		}
 		return err
 	}
@@ -212,13 +214,30 @@ func (f *auditFlags) collection(c *cobra.Command) (collect.Options, error) {
 	if f.accounts != "" {
 		text, err := os.ReadFile(f.accounts)
 		if err != nil {
-			return o, err
+			return o, usageErrorf("--accounts: %v", err)
 		}
 		if o.Targets, err = collect.ParseTargets(text); err != nil {
 			return o, mistakeIn(f.accounts, err)
 		}
 	}
+	if f.cache != "" {
+		if err := makeWritable(f.cache); err != nil {
+			return o, usageErrorf("--cache: %v", err)
+		}
+	}
 	return o, f.tape(&o)
+}
+
+// makeWritable makes a directory and says whether files can be written there.
+func makeWritable(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	probe, err := os.CreateTemp(dir, ".probe-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(probe.Close(), os.Remove(probe.Name()))
 }
 
 func (f *auditFlags) tape(o *collect.Options) error {
@@ -265,7 +284,7 @@ func (f *auditFlags) files(o *audit.Options) error {
 	if f.mutes != "" {
 		text, err := os.ReadFile(f.mutes)
 		if err != nil {
-			return err
+			return usageErrorf("--mutes: %v", err)
 		}
 		if o.Mutes, err = posture.ParseMutes(text, o.Collect.Now()); err != nil {
 			return mistakeIn(f.mutes, err)
@@ -274,7 +293,7 @@ func (f *auditFlags) files(o *audit.Options) error {
 	if f.gaps != "" {
 		text, err := os.ReadFile(f.gaps)
 		if err != nil {
-			return err
+			return usageErrorf("--accepted-gaps: %v", err)
 		}
 		if o.Gaps, err = posture.ParseGaps(text, o.Collect.Now()); err != nil {
 			return mistakeIn(f.gaps, err)
@@ -283,7 +302,7 @@ func (f *auditFlags) files(o *audit.Options) error {
 	if f.baseline != "" {
 		before, err := loadReport(f.baseline)
 		if err != nil {
-			return err
+			return usageErrorf("--baseline %s: %v", f.baseline, err)
 		}
 		o.Baseline = before
 	}

@@ -26,6 +26,10 @@ func TestAuditRefuses(t *testing.T) {
 		{[]string{"--report", "json=" + dir}, "is a folder"},
 		{[]string{"--report", "json=" + filepath.Join(dir, "missing", "r.json")}, "no such file"},
 		{[]string{"--mutes", two}, "more than one document"},
+		{[]string{"--mutes", filepath.Join(dir, "none.yaml")}, "no such file"},
+		{[]string{"--accepted-gaps", filepath.Join(dir, "none.yaml")}, "no such file"},
+		{[]string{"--baseline", filepath.Join(dir, "none.json")}, "no such file"},
+		{[]string{"--cache", two}, "--cache: mkdir"},
 		{[]string{"--replay", dir, "--endpoint", "http://127.0.0.1:1"}, "--endpoint has no meaning"},
 		{[]string{"--fail-on", "worse"}, "--fail-on worse"},
 	} {

@@ -145,7 +145,7 @@ func TestIAMPolicyCommand(t *testing.T) {
 	if err := json.Unmarshal([]byte(out), &policy); err != nil {
 		t.Fatalf("not one JSON document: %v\n%s", err, out)
 	}
-	if len(policy.Statement) != 3 || !strings.Contains(out, "arn:aws-us-gov:bedrock:*:*:model-customization-job/*") {
+	if len(policy.Statement) != 4 || !strings.Contains(out, "arn:aws-us-gov:bedrock:*:*:model-customization-job/*") {
 		t.Errorf("policy = %s", out)
 	}
 	out, code, err = execute(t, "audit", "iam-policy", "--org", "--org-role", "Auditor", "--group", "kms", "--group", "s3")

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/sync/singleflight"
 
 	"example.com/cloister/internal/posture"
 )
@@ -28,6 +29,8 @@ type account struct {
 	capabilities *Capabilities       // of a foreign endpoint that names them
 	covered      []string            // services that the capabilities speak for
 	regions      []*region
+	words        *words
+	flights      singleflight.Group // equal calls that are under way
 
 	mu     sync.Mutex // guards what follows
 	trail  map[string]*trailReads
@@ -36,7 +39,7 @@ type account struct {
 
 // open gets credentials for a target and learns which account they are of and which regions it has.
 func (c *collector) open(ctx context.Context, t Target, inv *posture.Account) (*account, *posture.Unread) {
-	a := &account{collector: c, inv: inv, slots: semaphore.NewWeighted(callsInFlight), trail: map[string]*trailReads{}}
+	a := &account{collector: c, inv: inv, slots: semaphore.NewWeighted(callsInFlight), words: newWords(), trail: map[string]*trailReads{}}
 	source := posture.Source{Operation: "sts:GetCallerIdentity", Account: t.ID, Time: c.started}
 	cfg, err := c.load(ctx, t.Profile)
 	if err != nil {

@@ -38,7 +38,10 @@ func (g *region) job(ctx context.Context, arn string) posture.Datum[*posture.Job
 	in := &bedrock.GetModelCustomizationJobInput{JobIdentifier: &arn}
 	return datum(call(ctx, g, "bedrock:GetModelCustomizationJob", arn, g.bedrock.GetModelCustomizationJob, in), func(out *bedrock.GetModelCustomizationJobOutput) (*posture.JobDetail, error) {
 		d, err := takeJob(out)
-		return d, cmp.Or(err, other(arn, d.ARN))
+		err = cmp.Or(err, other(arn, d.ARN))
+		d.ARN = arn // which the listing holds already
+		g.words.job(d)
+		return d, err
 	})
 }
 
@@ -102,7 +105,7 @@ func (g *region) tags(ctx context.Context, arn string) posture.Datum[map[string]
 			for _, tag := range out.Tags {
 				tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
 			}
-			return tags, nil
+			return g.words.same(tags), nil
 		})
 }
 

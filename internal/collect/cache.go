@@ -17,7 +17,8 @@ const cacheSchema = 1
 // cache keeps the records of the jobs of one region that have ended: they never change again. It holds the names and ARNs of
 // the record, in files with mode 0600. A damaged or older file is as good as none.
 type cache struct {
-	path string // "" keeps nothing
+	path  string // "" keeps nothing
+	words *words
 
 	mu   sync.Mutex // guards jobs
 	old  map[string]cachedJob
@@ -35,7 +36,7 @@ type cacheFile struct {
 }
 
 func (g *region) openCache() *cache {
-	c := &cache{old: map[string]cachedJob{}, jobs: map[string]cachedJob{}}
+	c := &cache{words: g.words, old: map[string]cachedJob{}, jobs: map[string]cachedJob{}}
 	if g.CacheDir == "" || g.Player != nil || !g.Wanted["bedrock:GetModelCustomizationJob"] {
 		return c
 	}
@@ -73,6 +74,7 @@ func (c *cache) job(j *posture.Job, read func() posture.Datum[*posture.JobDetail
 		return d
 	}
 	c.keep(j.ARN, kept)
+	c.words.job(kept.Detail)
 	source := kept.Source
 	source.Cached = true
 	return posture.Known(kept.Detail, &source)

@@ -2,6 +2,7 @@ package collect
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -60,27 +61,42 @@ func callPage[I, O, P any](ctx context.Context, g *region, operation, resource s
 		a.unserved = true
 		return a
 	}
+	out, err := flight(ctx, g, operation, method, in)
+	a.source.Time = g.Now().UTC().Truncate(time.Second)
+	if g.Player != nil {
+		a.source.Time = g.started
+	}
+	if err != nil {
+		a.why = unread(*a.source, err)
+		g.gaps.Add(1)
+		return a
+	}
+	a.out = out
+	a.source.RequestID = requestID(out)
+	return a
+}
+
+// flight lets equal calls that are made at once be one.
+func flight[I, O, P any](ctx context.Context, g *region, operation string, method func(context.Context, *I, ...func(*P)) (*O, error), in *I) (*O, error) {
 	key := g.account.inv.ID + "/" + g.name + "/" + operation
+	params, err := json.Marshal(in)
+	if err != nil {
+		return nil, err
+	}
+	shared, err, _ := g.flights.Do(key+" "+string(params), func() (any, error) { return attempts(ctx, g, key, method, in) })
+	out, _ := shared.(*O)
+	return out, err
+}
+
+// attempts tries until there is an answer, or no hope for one.
+func attempts[I, O, P any](ctx context.Context, g *region, key string, method func(context.Context, *I, ...func(*P)) (*O, error), in *I) (*O, error) {
 	for attempt := 1; ; attempt++ {
 		out, err := try(ctx, g, key, method, in)
-		a.source.Time = g.Now().UTC().Truncate(time.Second)
-		if g.Player != nil {
-			a.source.Time = g.started
-		}
-		if err == nil {
-			a.out = out
-			a.source.RequestID = requestID(out)
-			return a
-		}
-		if attempt >= g.MaxAttempts || ctx.Err() != nil || !retryable(err) {
-			a.why = unread(*a.source, err)
-			g.gaps.Add(1)
-			return a
+		if err == nil || attempt >= g.MaxAttempts || ctx.Err() != nil || !retryable(err) {
+			return out, err
 		}
 		if err := sleep(ctx, backoff(attempt)); err != nil {
-			a.why = unread(*a.source, err)
-			g.gaps.Add(1)
-			return a
+			return nil, err
 		}
 	}
 }

@@ -128,7 +128,7 @@ type collector struct {
 }
 
 // Run reads the accounts. It fails only if nothing can be read at all: without credentials, with a wrong recording, or
-// when ctx ends; everything else is in the inventory.
+// when ctx ends before an account is open; everything else is in the inventory. What was not read when ctx ended is unread.
 func Run(ctx context.Context, o Options) (*Collection, error) {
 	if o.MaxAttempts == 0 {
 		o.MaxAttempts = defaultAttempts
@@ -158,7 +158,7 @@ func Run(ctx context.Context, o Options) (*Collection, error) {
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if err := ctx.Err(); err != nil {
+	if err := ctx.Err(); err != nil && len(c.accounts) == 0 {
 		return nil, err
 	}
 	slices.SortFunc(inventory.Accounts, func(a, b *posture.Account) int { return cmp.Compare(a.ID, b.ID) })
@@ -198,7 +198,7 @@ func (c *collector) target(ctx context.Context, t Target, only bool) (*posture.A
 	}
 	slices.Sort(inv.Unserved)
 	a.read(ctx)
-	return inv, ctx.Err()
+	return inv, nil
 }
 
 func (c *collector) manifest(inventory *posture.Inventory) error {

@@ -101,6 +101,33 @@ func TestNothingTwice(t *testing.T) {
 	}
 }
 
+// TestEqualCalls: calls that are equal and under way at once are one: two imports of one source list it once.
+func TestEqualCalls(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		base := "/accounts/" + account + "/regions/us-east-1/importJobs/"
+		server := awsfake.New(good(t, awsfake.Patch{Path: base + "-", Set: map[string]any{
+			"jobArn": "arn:aws:bedrock:us-east-1:" + account + ":model-import-job/s3c0ndimport", "jobName": "summarizer-again", "importedModelName": "summarizer-2",
+			"importedModelArn": "arn:aws:bedrock:us-east-1:" + account + ":imported-model/s3c0ndmodel1", "roleArn": "arn:aws:iam::" + account + ":role/bedrock-import",
+			"modelDataSource": map[string]any{"s3DataSource": map[string]any{"s3Uri": "s3://acme-imports/summarizer/"}}, "status": "Completed",
+			"creationTime": "2026-11-20T10:00:00.000Z", "lastModifiedTime": "2026-11-20T10:30:00.000Z", "endTime": "2026-11-20T10:30:00.000Z",
+		}}), awsfake.Options{Now: now, Latency: time.Second})
+		c := collected(t, options(t, server.HTTPClient()))
+		jobs := c.Inventory.Accounts[0].Regions[1].ImportJobs.Items
+		if len(jobs) != 2 {
+			t.Fatalf("%d import jobs were listed", len(jobs))
+		}
+		for _, j := range jobs {
+			if d, ok := j.Detail.Read(); !ok || !d.Changed.Collected {
+				t.Errorf("the source of %s was not looked at", j.Name)
+			}
+		}
+		if n := counts(server)["s3:ListObjectsV2"]; n != 1 {
+			t.Errorf("the source was listed %d times", n)
+		}
+	})
+}
+
 // TestCache: the record of a job that has ended is not read again; one of a job that runs is, and a listing that differs wins.
 func TestCache(t *testing.T) {
 	t.Parallel()
@@ -231,7 +258,7 @@ func TestIdentityCenter(t *testing.T) {
 	}
 }
 
-// TestStops: a collection ends when its context does.
+// TestStops: a collection ends when its context does, with what it has.
 func TestStops(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -239,8 +266,12 @@ func TestStops(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		began := time.Now()
-		if _, err := collect.Run(ctx, options(t, server.HTTPClient())); err == nil {
-			t.Error("Run gave no error")
+		c, err := collect.Run(ctx, options(t, server.HTTPClient()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if why := c.Inventory.Accounts[0].Regions[0].Jobs.Why; why == nil {
+			t.Error("what was not read when it stopped counts as read")
 		}
 		if took := time.Since(began); took > 15*time.Second {
 			t.Errorf("it took %s to stop", took)

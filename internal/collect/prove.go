@@ -8,16 +8,11 @@ import (
 	"example.com/cloister/internal/posture"
 )
 
-// proofs are the operations that a proof of succession needs.
-func proofs() []string {
-	return []string{"bedrock:ListTagsForResource", "bedrock:ListModelCopyJobs", "bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs"}
-}
-
 // Prove reads the tags of jobs, and, in accounts where one of them names a successor, what copies and serves models, as far
 // as the rules did not want it: the auditor asks for it only when a FAIL may be superseded.
 func (c *Collection) Prove(ctx context.Context, jobs []*posture.Job) {
 	more := maps.Clone(c.collector.Wanted)
-	for _, operation := range proofs() {
+	for _, operation := range posture.Proofs() {
 		more[operation] = true
 	}
 	c.collector.Wanted = more // no reader runs any more

@@ -58,9 +58,9 @@ func finding() *posture.Result {
 		Time:     time.Date(2026, 11, 25, 10, 0, 0, 0, time.UTC),
 	}
 	return &posture.Result{
-		ID: "mc-0011223344556677", Rule: "MC-JOB-001", Status: posture.Fail, Account: "123456789012", Region: "us-east-1",
-		Resource: read.Resource, Message: "job claims-classifier-run-7 has no VPC configuration",
-		Jobs: []string{"claims-classifier-run-7"}, Facts: posture.Facts{{Name: "vpcConfig"}}, Evidence: []*posture.Source{&read},
+		ID: "mc-0011223344556677", Rule: "MC-JOB-001", Status: posture.Fail, Message: "job claims-classifier-run-7 has no VPC configuration",
+		Identity: &posture.Identity{Account: "123456789012", Region: "us-east-1", Resource: read.Resource, Jobs: []string{"claims-classifier-run-7"}},
+		Facts:    posture.Facts{{Name: "vpcConfig"}}, Evidence: []*posture.Source{&read},
 		Commands: []string{"aws bedrock get-model-customization-job \\\n  --region us-east-1 \\\n  --job-identifier claims-classifier-run-7"},
 	}
 }

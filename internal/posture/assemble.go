@@ -19,11 +19,15 @@ func Assumptions() []string {
 	}
 }
 
-// Assemble makes a report of an inventory and its results. Settings, mutes and baselines have been applied to the results.
+// Assemble makes a report of an inventory and its results. Settings, mutes and baselines have been applied to the results,
+// which become the report's: they are large.
 func Assemble(inventory *Inventory, results []Result, rules []*Rule, tool Tool, calls int, took time.Duration, notes []string) *Report {
 	r := &Report{
 		Schema: ReportSchema, Tool: tool, Started: inventory.Time, Seconds: float64(took.Milliseconds()) / 1000, Calls: calls,
-		Assumptions: Assumptions(), Notes: append([]string{}, notes...), Results: append([]Result{}, results...), Jobs: []JobReport{},
+		Assumptions: Assumptions(), Notes: append([]string{}, notes...), Results: results, Jobs: []JobReport{},
+	}
+	if r.Results == nil {
+		r.Results = []Result{} // in JSON a list
 	}
 	for _, rule := range rules {
 		r.Rules = append(r.Rules, rule.Report())
@@ -70,8 +74,8 @@ func withAccountError(rules []RuleReport, results []Result, a *Account, now time
 	arn := "arn:" + cmp.Or(a.Partition, "aws") + ":iam::" + a.ID + ":root"
 	return rules, append(results, Result{
 		ID: ResultID(AccountRule, a.Partition, a.ID, "global", arn, ""), Rule: AccountRule, Version: 1, Severity: Low, Status: Error,
-		Partition: a.Partition, Account: a.ID, Region: "global", Resource: arn, Name: cmp.Or(a.Name, a.ID), Type: "AWS::Organizations::Account",
-		Message: unreadMessage(a.Error), Evidence: []*Source{&a.Error.Source}, Unread: []*Unread{a.Error}, FirstSeen: now, LastChanged: now,
+		Identity: &Identity{Partition: a.Partition, Account: a.ID, Region: "global", Resource: arn, Name: cmp.Or(a.Name, a.ID), Type: "AWS::Organizations::Account"},
+		Message:  unreadMessage(a.Error), Evidence: []*Source{&a.Error.Source}, Unread: []*Unread{a.Error}, Seen: &Seen{now, now},
 	})
 }
 

@@ -82,10 +82,11 @@ func Baseline(results []Result, before *Report) []Result {
 		if was == nil {
 			continue
 		}
-		results[i].FirstSeen = was.FirstSeen
+		seen := Seen{was.FirstSeen, results[i].LastChanged}
 		if results[i].Change == ChangeSame {
-			results[i].LastChanged = was.LastChanged
+			seen.LastChanged = was.LastChanged
 		}
+		results[i].Seen = &seen
 	}
 	return results
 }

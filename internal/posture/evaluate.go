@@ -25,6 +25,7 @@ type judge struct {
 // session is one evaluation, which judges share.
 type session struct {
 	inventory *Inventory
+	seen      *Seen
 	rules     map[string]*Rule
 	work      []assignment
 	results   []Result
@@ -55,7 +56,7 @@ type verdict struct {
 // Evaluate judges every subject of the chosen rules. all is the whole pack, for the rules that chosen ones use. Results
 // are sorted as SortResults does. It works with as many goroutines as there are processors.
 func Evaluate(inventory *Inventory, all, chosen []*Rule) []Result {
-	s := &session{inventory: inventory, rules: map[string]*Rule{}}
+	s := &session{inventory: inventory, seen: &Seen{inventory.Time, inventory.Time}, rules: map[string]*Rule{}}
 	for _, r := range slices.Concat(all, chosen) { // the chosen ones are as the profile sets them
 		s.rules[r.ID] = r
 	}
@@ -96,6 +97,9 @@ func (s *session) assign(chosen []*Rule) (n int) {
 				slices.SortStableFunc(subjects, func(x, y Subject) int { // as SortResults does
 					return cmp.Or(strings.Compare(x.Region, y.Region), strings.Compare(x.ARN, y.ARN))
 				})
+				for i := range subjects {
+					subjects[i].identify()
+				}
 				lists[name] = subjects
 			}
 			one := assignment{rule: r, subjects: subjects, at: n}
@@ -223,21 +227,11 @@ func (j *judge) result(r *Rule, s *Subject, at int) {
 		v = j.judge(r, s)
 	}
 	res := Result{
-		Rule: r.ID, Version: r.Version, Severity: r.Severity, Status: v.outcome.Status,
-		Partition: s.Account.Partition, Account: s.Account.ID, Region: s.Region,
-		Resource: s.ARN, Name: s.Name, Type: s.Type, Message: v.outcome.Message, Jobs: s.Jobs,
-		Evidence: v.evidence, Facts: v.outcome.Facts, Unread: v.outcome.Unread,
-		FirstSeen: j.inventory.Time, LastChanged: j.inventory.Time,
+		Rule: r.ID, Version: r.Version, Severity: r.Severity, Status: v.outcome.Status, Identity: s.identity, Message: v.outcome.Message,
+		Evidence: v.evidence, Facts: v.outcome.Facts, Unread: v.outcome.Unread, Seen: j.seen,
 	}
 	if v.outcome.Severity != "" {
 		res.Severity, j.severe[at] = v.outcome.Severity, true
-	}
-	if s.why != nil { // several gaps of one region are several results
-		res.Discriminator = strings.TrimSpace(s.why.Operation + " " + s.why.Resource)
-	}
-	res.Gap, res.TagsUnread = s.why != nil, s.Tags.Why() != nil
-	if tags, ok := s.Tags.Read(); ok {
-		res.Tags = tags
 	}
 	if s.Type == r.Resource && (res.Status == Fail || res.Status == Error) { // findings, which people look into
 		res.Commands = commands(r, s)
@@ -303,11 +297,11 @@ func SortResults(results []Result) {
 	}
 }
 
-// Wanted is the set of operations that rules read.
+// Wanted is the set of operations that rules read, or show.
 func Wanted(rules []*Rule) map[string]bool {
 	wanted := map[string]bool{}
 	for _, r := range rules {
-		for _, operation := range r.reads {
+		for _, operation := range slices.Concat(r.reads, r.Shows) {
 			wanted[operation] = true
 		}
 	}

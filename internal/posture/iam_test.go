@@ -53,6 +53,45 @@ func TestIAMPolicyIsExact(t *testing.T) {
 	}
 }
 
+// TestIAMPolicyOfOneRule: the policy of MC-JOB-001 alone shows the VPC and proves a succession, and without any one action
+// something is unread, not shown or not proved.
+func TestIAMPolicyOfOneRule(t *testing.T) {
+	t.Parallel()
+	chosen := rules(t, "MC-JOB-001")
+	w := world(t, "", succession()...)
+	audit := func(policies []string) (unread bool, old posture.Status, vpc any) {
+		results := prove(t, options(awsfake.New(w, awsfake.Options{Now: now, Policies: map[string][]string{account: policies}}), chosen), chosen)
+		for _, r := range results {
+			unread = unread || r.Status == posture.Error
+			switch r.Resource {
+			case oldJob:
+				old = r.Status
+			case newJob:
+				vpc = r.Facts.Get("vpcId")
+			}
+		}
+		return unread, old, vpc
+	}
+	policies := posture.IAMPolicies("aws", chosen, true)
+	unread, old, vpc := audit(policies)
+	if unread || old != posture.Superseded || vpc != "vpc-0d4c3b2a19f8e7d65" {
+		t.Fatalf("under the printed policy: unread %t, the old job %s, the VPC %v", unread, old, vpc)
+	}
+	actions := actionsOf(t, policies[0])
+	if len(policies) != 1 || len(actions) != 8 {
+		t.Errorf("%d policies with the actions %v", len(policies), actions)
+	}
+	for _, action := range actions {
+		if action == "ec2:DescribeRegions" {
+			continue
+		}
+		unread, old, vpc := audit([]string{withoutAction(t, policies[0], action)})
+		if !unread && old == posture.Superseded && vpc != nil {
+			t.Errorf("the printed policy allows %s, and nothing is lost without it", action)
+		}
+	}
+}
+
 type document struct {
 	Version   string
 	Statement []map[string]any

@@ -23,7 +23,7 @@ func jobInVPC(t *Trial, s Subject, j *Job) Outcome {
 	if !d.HasVPC {
 		return Failed("job %s has no VPC configuration", j.Name).With("vpcConfig", d.VPC)
 	}
-	vpc, why := s.region().vpcOf(d)
+	vpc, why := s.region().vpcOf(t, d)
 	if vpc == "" {
 		return Passed("job %s runs in a VPC (%s)", j.Name, why).With("vpcConfig", d.VPC)
 	}
@@ -31,10 +31,10 @@ func jobInVPC(t *Trial, s Subject, j *Job) Outcome {
 }
 
 // vpcOf looks a job's VPC up through its subnets, as far as those were read, or says why it is not known.
-func (r *Region) vpcOf(d *JobDetail) (vpc, why string) {
+func (r *Region) vpcOf(t *Trial, d *JobDetail) (vpc, why string) {
 	why = "its subnets were not read"
 	for _, id := range d.Subnets {
-		subnet, ok := r.Subnets[id].Read()
+		subnet, ok := Peek(t, r.Subnets[id])
 		if ok && subnet != nil {
 			return subnet.VPC, ""
 		}

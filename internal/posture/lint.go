@@ -127,6 +127,11 @@ func (l *linter) reads() {
 			l.addf("reads %q twice", read)
 		}
 	}
+	for _, read := range r.Shows {
+		if !l.operations[read] || slices.Contains(r.reads, read) {
+			l.addf("shows %q, which the table of operations does not know or the rule reads anyway", read)
+		}
+	}
 	for _, id := range r.Uses {
 		if l.find(id) == nil {
 			l.addf("uses %s, which does not exist", id)

@@ -10,9 +10,9 @@ import (
 
 func failing() []posture.Result {
 	return []posture.Result{
-		{ID: "mc-1", Rule: "MC-JOB-001", Status: posture.Fail, Severity: posture.Medium, Account: account, Region: "us-east-1", Resource: oldJob, Name: "support-2026-10", Tags: map[string]string{"env": "dev"}},
-		{ID: "mc-2", Rule: "MC-S3-001", Status: posture.Fail, Severity: posture.Extreme, Account: account, Region: "global", Resource: "arn:aws:s3:::acme-train", Name: "acme-train"},
-		{ID: "mc-3", Rule: "MC-S3-001", Status: posture.Error, Severity: posture.Extreme, Account: account, Region: "global", Resource: "arn:aws:s3:::acme-output", Name: "acme-output"},
+		{ID: "mc-1", Rule: "MC-JOB-001", Status: posture.Fail, Severity: posture.Medium, Identity: &posture.Identity{Account: account, Region: "us-east-1", Resource: oldJob, Name: "support-2026-10", Tags: map[string]string{"env": "dev"}}},
+		{ID: "mc-2", Rule: "MC-S3-001", Status: posture.Fail, Severity: posture.Extreme, Identity: &posture.Identity{Account: account, Region: "global", Resource: "arn:aws:s3:::acme-train", Name: "acme-train"}},
+		{ID: "mc-3", Rule: "MC-S3-001", Status: posture.Error, Severity: posture.Extreme, Identity: &posture.Identity{Account: account, Region: "global", Resource: "arn:aws:s3:::acme-output", Name: "acme-output"}},
 	}
 }
 
@@ -82,9 +82,9 @@ func TestGaps(t *testing.T) {
 		return &posture.Unread{Source: posture.Source{Operation: operation, Account: account, Region: "us-east-1"}, Code: code}
 	}
 	results := []posture.Result{
-		{ID: "mc-1", Rule: "MC-S3-001", Status: posture.Error, Unread: []*posture.Unread{unread("s3:GetBucketAcl", "AccessDenied")}},
-		{ID: "mc-2", Rule: "MC-S3-001", Status: posture.Error, Unread: []*posture.Unread{unread("s3:GetBucketAcl", "AccessDenied"), unread("s3:GetBucketPolicyStatus", "Timeout")}},
-		{ID: "mc-3", Rule: "MC-NET-006", Status: posture.Error, Unread: []*posture.Unread{unread("ec2:DescribeVpcEndpoints", posture.CodeNeedsEvaluator)}},
+		{ID: "mc-1", Rule: "MC-S3-001", Status: posture.Error, Identity: &posture.Identity{}, Unread: []*posture.Unread{unread("s3:GetBucketAcl", "AccessDenied")}},
+		{ID: "mc-2", Rule: "MC-S3-001", Status: posture.Error, Identity: &posture.Identity{}, Unread: []*posture.Unread{unread("s3:GetBucketAcl", "AccessDenied"), unread("s3:GetBucketPolicyStatus", "Timeout")}},
+		{ID: "mc-3", Rule: "MC-NET-006", Status: posture.Error, Identity: &posture.Identity{}, Unread: []*posture.Unread{unread("ec2:DescribeVpcEndpoints", posture.CodeNeedsEvaluator)}},
 	}
 	for _, c := range []struct {
 		name, entry, accepted, note string
@@ -126,7 +126,7 @@ func TestBaselineAndDiff(t *testing.T) {
 	t.Parallel()
 	earlier := now().AddDate(0, -1, 0)
 	result := func(id string, status posture.Status, version int) posture.Result {
-		return posture.Result{ID: id, Rule: "MC-JOB-001", Version: version, Status: status, FirstSeen: now(), LastChanged: now()}
+		return posture.Result{ID: id, Rule: "MC-JOB-001", Version: version, Status: status, Seen: &posture.Seen{FirstSeen: now(), LastChanged: now()}}
 	}
 	before := &posture.Report{Results: []posture.Result{
 		result("same", posture.Fail, 1), result("fixed", posture.Fail, 1), result("regressed", posture.Pass, 1), result("ruled", posture.Pass, 1),

@@ -106,10 +106,20 @@ func organization(role string) []Operation {
 // Source: IAM guide, "IAM and AWS STS quotas".
 const PolicySize = 6144
 
-// IAMPolicies writes the policies that let the auditor evaluate rules, as JSON: exactly the permissions of their reads,
-// and with discovery that of finding regions. There are several if they do not fit one managed policy.
+// Proofs are the operations that a proof of succession needs; see Supersede.
+func Proofs() []string {
+	return []string{"bedrock:ListTagsForResource", "bedrock:ListModelCopyJobs", "bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs"}
+}
+
+// IAMPolicies writes the policies that let the auditor evaluate rules, as JSON: exactly the permissions of their reads, of
+// what their evidence shows and of the proofs that a FAIL is superseded, and with discovery that of finding regions. There are several if they do not fit one managed policy.
 func IAMPolicies(partition string, rules []*Rule, withDiscovery bool) []string {
 	wanted := Wanted(rules)
+	if slices.ContainsFunc(rules, func(r *Rule) bool { return r.Supersedable }) {
+		for _, operation := range Proofs() {
+			wanted[operation] = true
+		}
+	}
 	ops := slices.DeleteFunc(Operations(), func(op Operation) bool { return !wanted[op.Name] })
 	if withDiscovery {
 		ops = append(ops, discovery()...)

@@ -105,24 +105,10 @@ type Result struct {
 	Severity Severity `json:"severity"`
 	Status   Status   `json:"status"`
 	// Accepted says of an ERROR that the accepted-gaps file names all that it lacks.
-	Accepted  bool   `json:"accepted,omitempty"`
-	Partition string `json:"partition"`
-	Account   string `json:"account"`
-	// Region is "global" for what has none, such as buckets.
-	Region string `json:"region"`
-	// Resource is an ARN; Name what people call it; Type the kind, in CloudFormation's notation.
-	Resource      string `json:"resource"`
-	Name          string `json:"name"`
-	Type          string `json:"type"`
-	Discriminator string `json:"discriminator,omitempty"`
-	// Gap says that the result stands for resources that could not be enumerated: no selection leaves it out.
-	Gap     bool   `json:"gap,omitempty"`
+	Accepted bool `json:"accepted,omitempty"`
+	// Identity is what was judged; the results of a resource share it.
+	*Identity
 	Message string `json:"message"`
-	// Jobs are the names of the jobs through which the resource was found.
-	Jobs []string          `json:"jobs,omitempty"`
-	Tags map[string]string `json:"tags,omitempty"`
-	// TagsUnread says that the resource may have tags: a selection by tag keeps it.
-	TagsUnread bool `json:"tagsUnread,omitempty"`
 	// Evidence are the calls that the verdict rests on.
 	Evidence []*Source `json:"evidence"`
 	// Facts are the values that decided.
@@ -135,11 +121,36 @@ type Result struct {
 	Mute *MuteNote `json:"mute,omitempty"`
 	// SupersededBy is the ARN of the compliant successor.
 	SupersededBy string `json:"supersededBy,omitempty"`
-	// FirstSeen and LastChanged come from the baseline; without one both are the audit's start.
-	FirstSeen   time.Time `json:"firstSeen"`
-	LastChanged time.Time `json:"lastChanged"`
+	// Seen is when it was first seen; results may share it.
+	*Seen
 	// Change compares with the baseline: "new", "fixed", "regressed", "changed", "rule-changed", "same"; "" without one.
 	Change string `json:"change,omitempty"`
+}
+
+// Identity is a resource that was judged, and what people choose results by. It is not changed.
+type Identity struct {
+	Partition string `json:"partition"`
+	Account   string `json:"account"`
+	// Region is "global" for what has none, such as buckets.
+	Region string `json:"region"`
+	// Resource is an ARN; Name what people call it; Type the kind, in CloudFormation's notation.
+	Resource      string `json:"resource"`
+	Name          string `json:"name"`
+	Type          string `json:"type"`
+	Discriminator string `json:"discriminator,omitempty"`
+	// Gap says that the result stands for resources that could not be enumerated: no selection leaves it out.
+	Gap bool `json:"gap,omitempty"`
+	// Jobs are the names of the jobs through which the resource was found.
+	Jobs []string          `json:"jobs,omitempty"`
+	Tags map[string]string `json:"tags,omitempty"`
+	// TagsUnread says that the resource may have tags: a selection by tag keeps it.
+	TagsUnread bool `json:"tagsUnread,omitempty"`
+}
+
+// Seen are a result's dates. They come from the baseline; without one both are the audit's start. It is not changed.
+type Seen struct {
+	FirstSeen   time.Time `json:"firstSeen"`
+	LastChanged time.Time `json:"lastChanged"`
 }
 
 // MuteNote is why a result is muted.

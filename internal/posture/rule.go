@@ -32,6 +32,8 @@ type Metadata struct {
 	Needs string `yaml:"needs" json:"needs"`
 	// Reads are all calls that the rule's data comes from, such as "bedrock:GetModelCustomizationJob".
 	Reads []string `yaml:"reads" json:"reads"`
+	// Shows are calls whose answers the evidence shows where they were had; verdicts do not rest on them.
+	Shows []string `yaml:"shows,omitempty" json:"shows,omitempty"`
 	// Uses are ids of rules whose verdicts this rule builds on; their reads are added.
 	Uses []string `yaml:"uses,omitempty" json:"uses,omitempty"`
 	// Settings are what a rule profile may change.
@@ -103,7 +105,9 @@ func (m *Metadata) Group() string {
 // AllReads are the rule's reads with those of the rules it uses, sorted.
 func (r *Rule) AllReads() []string { return slices.Clone(r.reads) }
 
-func (r *Rule) declares(operation string) bool { return slices.Contains(r.reads, operation) }
+func (r *Rule) declares(operation string) bool {
+	return slices.Contains(r.reads, operation) || slices.Contains(r.Shows, operation)
+}
 
 func (r *Rule) integer(name string) int {
 	n, ok := r.settings[name].(int)

@@ -3,6 +3,7 @@ package posture
 import (
 	"slices"
 	"strings"
+	"sync"
 )
 
 // TagSupersedes is the tag of a new job that names the one it replaces, TagSupersededBy the other way round. The values
@@ -57,12 +58,15 @@ func supersedable(rules []*Rule, id string) bool {
 // same role, base model and data; and nothing serves the old model. Anything that is not read leaves the FAIL. It
 // changes results, and returns them.
 func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
-	passes := map[string]bool{} // rule and job ARN
-	for i := range results {
-		if results[i].Status == Pass {
-			passes[results[i].Rule+" "+results[i].Resource] = true
+	passes := sync.OnceValue(func() map[[2]string]bool { // rule and ARN; few accounts have a successor at all
+		found := map[[2]string]bool{}
+		for i := range results {
+			if results[i].Status == Pass {
+				found[[2]string{results[i].Rule, results[i].Resource}] = true
+			}
 		}
-	}
+		return found
+	})
 	for _, a := range inventory.Accounts {
 		a.index()
 	}
@@ -80,7 +84,7 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 			continue
 		}
 		successor := region.successor(old)
-		if successor == nil || !passes[r.Rule+" "+counterpart(r.Type, successor)] {
+		if successor == nil || !passes()[[2]string{r.Rule, counterpart(r.Type, successor)}] {
 			continue
 		}
 		r.Status, r.SupersededBy = Superseded, successor.ARN

@@ -3,6 +3,7 @@ package posture
 import (
 	"maps"
 	"slices"
+	"strings"
 )
 
 // Subject is one resource that a rule judges.
@@ -18,6 +19,8 @@ type Subject struct {
 	// Tags are the resource's own, for selection and reports; not evidence.
 	Tags Datum[map[string]string]
 	home *Region // nil for what has none
+	// identity is what the results of all rules say of the subject; identify makes it.
+	identity *Identity
 	// value is the inventory's record, of the type that the logic knows.
 	value any
 	// why says that the subjects of this rule could not all be enumerated: such a subject is always ERROR.
@@ -49,6 +52,20 @@ func rule[T any](id string, subjects func(*Account) []Subject, check func(*Trial
 		}
 		return check(t, s, value)
 	}}
+}
+
+// identify makes what the results of the subject share.
+func (s *Subject) identify() {
+	s.identity = &Identity{
+		Partition: s.Account.Partition, Account: s.Account.ID, Region: s.Region, Resource: s.ARN, Name: s.Name, Type: s.Type,
+		Gap: s.why != nil, Jobs: s.Jobs, TagsUnread: s.Tags.Why() != nil,
+	}
+	if s.why != nil { // several gaps of one region are several results
+		s.identity.Discriminator = strings.TrimSpace(s.why.Operation + " " + s.why.Resource)
+	}
+	if tags, ok := s.Tags.Read(); ok {
+		s.identity.Tags = tags
+	}
 }
 
 // arn makes an ARN in the region's partition.

@@ -220,7 +220,9 @@ func join(status Status, outcomes []Outcome) Outcome {
 func (t *Trial) Verdict(rule string, s Subject) Outcome {
 	out, evidence := t.judge.verdict(rule, s)
 	for _, source := range evidence {
-		t.saw(source)
+		if !slices.Contains(t.judge.rules[rule].Shows, source.Operation) {
+			t.saw(source)
+		}
 	}
 	return out
 }

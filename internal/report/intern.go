@@ -31,13 +31,14 @@ func (n names) source(s *posture.Source) {
 
 func (n names) result(one *posture.Result) {
 	for _, field := range []*string{
-		&one.Rule, (*string)(&one.Severity), (*string)(&one.Status), &one.Partition, &one.Account, &one.Region, &one.Resource,
-		&one.Name, &one.Type, &one.Message, &one.SupersededBy, &one.Change,
+		&one.Rule, (*string)(&one.Severity), (*string)(&one.Status), &one.Message, &one.SupersededBy, &one.Change,
 	} {
 		n.one(field)
 	}
-	n.all(one.Jobs)
 	n.all(one.Commands)
+	if one.Identity != nil {
+		n.identity(one.Identity)
+	}
 	for i := range one.Evidence {
 		if one.Evidence[i] == nil {
 			continue
@@ -51,6 +52,13 @@ func (n names) result(one *posture.Result) {
 			n.one(&u.Message)
 		}
 	}
+}
+
+func (n names) identity(one *posture.Identity) {
+	for _, field := range []*string{&one.Partition, &one.Account, &one.Region, &one.Resource, &one.Name, &one.Type} {
+		n.one(field)
+	}
+	n.all(one.Jobs)
 	if one.Tags != nil {
 		tags := make(map[string]string, len(one.Tags))
 		for key, value := range one.Tags {

@@ -53,13 +53,16 @@ func result(rule string, severity posture.Severity, status posture.Status, regio
 	arn := "arn:aws:bedrock:" + region + ":111122223333:model-customization-job/amazon.titan-text-lite-v1:0:4k/" + name
 	return posture.Result{
 		ID: posture.ResultID(rule, "aws", "111122223333", region, arn, ""), Rule: rule, Version: 3, Severity: severity,
-		Status: status, Partition: "aws", Account: "111122223333", Region: region, Resource: arn, Name: name,
-		Type: "AWS::Bedrock::ModelCustomizationJob", Message: message, Jobs: []string{name},
-		Tags:      map[string]string{"owner": "ml-platform", "data-class": "internal"},
-		Evidence:  []*posture.Source{source("bedrock:GetModelCustomizationJob", region, arn)},
-		Facts:     posture.MakeFacts(map[string]any{"vpcConfig": nil, "status": "Completed"}),
-		Commands:  []string{"aws bedrock get-model-customization-job --job-identifier " + arn + " --region " + region + " --query vpcConfig"},
-		FirstSeen: at(-600), LastChanged: at(-60), Change: "same",
+		Status: status, Message: message,
+		Identity: &posture.Identity{
+			Partition: "aws", Account: "111122223333", Region: region, Resource: arn, Name: name,
+			Type: "AWS::Bedrock::ModelCustomizationJob", Jobs: []string{name},
+			Tags: map[string]string{"owner": "ml-platform", "data-class": "internal"},
+		},
+		Evidence: []*posture.Source{source("bedrock:GetModelCustomizationJob", region, arn)},
+		Facts:    posture.MakeFacts(map[string]any{"vpcConfig": nil, "status": "Completed"}),
+		Commands: []string{"aws bedrock get-model-customization-job --job-identifier " + arn + " --region " + region + " --query vpcConfig"},
+		Seen:     &posture.Seen{FirstSeen: at(-600), LastChanged: at(-60)}, Change: "same",
 	}
 }
 
@@ -164,7 +167,8 @@ func large(n int) *posture.Report {
 		case i < n/10+n/100:
 			one = small[4]
 		}
-		account := r.Accounts[i%10]
+		account, identity := r.Accounts[i%10], *one.Identity
+		one.Identity = &identity
 		one.Account, one.Region = account.ID, account.Regions[i/10%30].Name
 		one.Name = fmt.Sprintf("tuning-job-%d", i/7)
 		one.Jobs = []string{one.Name}

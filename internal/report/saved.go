@@ -159,6 +159,9 @@ func expect(dec *json.Decoder, want json.Delim) error {
 }
 
 func known(one *posture.Result) error {
+	if one.Identity == nil || one.Seen == nil {
+		return errors.New("it does not say what was judged, or when")
+	}
 	if !slices.Contains(posture.Statuses(), one.Status) {
 		return fmt.Errorf("unknown status %q", one.Status)
 	}
