@@ -24,7 +24,9 @@ func layers() map[string]int {
 		"internal/engine":    1,
 		"internal/envelope":  1,
 		"internal/executor":  1,
+		"internal/flowlog":   1,
 		"internal/markup":    1,
+		"internal/netns":     1,
 		"internal/pace":      1,
 		"internal/policy":    1,
 		"internal/rootseal":  1,
@@ -41,8 +43,10 @@ func layers() map[string]int {
 		"internal/iam":            2,
 		"internal/kms":            2,
 		"internal/s3":             2,
+		"internal/vpc":            2,
 
 		"internal/install": 3,
+		"internal/netd":    3,
 		"internal/posture": 3,
 
 		"internal/api":      4,
