@@ -10,6 +10,7 @@ import (
 	"example.com/cloister/internal/kms"
 	"example.com/cloister/internal/s3"
 	"example.com/cloister/internal/store"
+	"example.com/cloister/internal/vpc"
 )
 
 func TestRegions(t *testing.T) {
@@ -43,11 +44,14 @@ func TestRegions(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		if err := db.VPC().Save(t.Context(), vpc.Place{Account: cloister.DefaultAccount, Region: "ca-central-1"}, 0, nil, nil); err != nil {
+			t.Fatal(err)
+		}
 		model := bedrock.Model{ARN: "arn:model", Account: cloister.DefaultAccount, Region: "eu-north-1", Name: "m", JobID: elsewhere.ID, Created: epoch()}
 		if err := db.Bedrock(epoch).RegisterModel(t.Context(), model, func(*bedrock.Job) error { return nil }); err != nil {
 			t.Fatal(err)
 		}
-		want(cloister.DefaultAccount, "ap-south-1", "eu-north-1", "eu-west-1", "sa-east-1", cloister.DefaultRegion)
+		want(cloister.DefaultAccount, "ap-south-1", "ca-central-1", "eu-north-1", "eu-west-1", "sa-east-1", cloister.DefaultRegion)
 		want(other, "us-west-2")
 	})
 }

@@ -108,7 +108,7 @@ func TestBindingIsChecked(t *testing.T) {
 			t.Errorf("%s: NewService succeeded", name)
 		}
 	}
-	if _, err := NewService("ec2", 0); err == nil {
+	if _, err := NewService("organizations", 0); err == nil {
 		t.Error("NewService of a service without a model succeeded")
 	}
 }

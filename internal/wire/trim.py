@@ -43,6 +43,23 @@ SERVED = {
         AbortMultipartUpload ListParts ListMultipartUploads GetBucketPolicy PutBucketPolicy
         DeleteBucketPolicy GetPublicAccessBlock PutPublicAccessBlock DeletePublicAccessBlock""",
     ),
+    # VPCs: what a job's network is made of, and what Terraform asks on the way.
+    "ec2": (
+        "2016-11-15",
+        """CreateVpc DescribeVpcs DeleteVpc ModifyVpcAttribute DescribeVpcAttribute CreateSubnet DescribeSubnets
+        DeleteSubnet ModifySubnetAttribute CreateSecurityGroup DescribeSecurityGroups DeleteSecurityGroup
+        AuthorizeSecurityGroupIngress AuthorizeSecurityGroupEgress RevokeSecurityGroupIngress
+        RevokeSecurityGroupEgress DescribeSecurityGroupRules ModifySecurityGroupRules
+        UpdateSecurityGroupRuleDescriptionsIngress UpdateSecurityGroupRuleDescriptionsEgress CreateRouteTable
+        DescribeRouteTables DeleteRouteTable AssociateRouteTable DisassociateRouteTable
+        ReplaceRouteTableAssociation CreateRoute ReplaceRoute DeleteRoute CreateVpcEndpoint DescribeVpcEndpoints
+        ModifyVpcEndpoint DeleteVpcEndpoints DescribeVpcEndpointServices DescribePrefixLists
+        DescribeManagedPrefixLists GetManagedPrefixListEntries DescribeNetworkInterfaces CreateFlowLogs
+        DescribeFlowLogs DeleteFlowLogs DescribeRegions DescribeAvailabilityZones DescribeDhcpOptions
+        DescribeNetworkAcls DescribeAccountAttributes CreateInternetGateway AttachInternetGateway
+        DetachInternetGateway DeleteInternetGateway DescribeInternetGateways CreateNatGateway DescribeNatGateways
+        DeleteNatGateway AllocateAddress DescribeAddresses ReleaseAddress CreateTags DeleteTags DescribeTags""",
+    ),
 }
 
 # What package awsfake serves: read operations, for tests.
