@@ -92,6 +92,8 @@ type Reading struct {
 	Flows    []Flow
 	// Full says that there was no room for new flows: they were refused, and are not in Flows.
 	Full bool
+	// Queries are what the resolver was asked, where somebody kept them.
+	Queries []Query
 }
 
 // Query is a question to the resolver.

@@ -1,0 +1,304 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/google/nftables"
+	"github.com/google/nftables/expr"
+)
+
+// attachment is an interface that exists, or is coming or going.
+type attachment struct {
+	Interface
+	dev      string // on the VPC's side; never used twice
+	ns       *namespace
+	subnet   Subnet
+	filtered bool // its part of the filter is written
+	ready    bool // Attach has succeeded, Detach has not begun
+}
+
+func egressOf(dev string) string  { return dev + "_eg" }
+func ingressOf(dev string) string { return dev + "_in" }
+func freshOf(dev string) string   { return dev + "_fresh" }
+
+// Attach makes an interface and a network namespace for a job, in which it is eth0, and returns a descriptor of that
+// namespace, which the caller closes. The filter is written before the link exists, and the default route comes last.
+// After an error nothing of it is left.
+func (n *Network) Attach(i Interface) (*os.File, error) {
+	i.Groups = slices.Clone(i.Groups)
+	ns, err := newNamespace()
+	if err != nil {
+		return nil, fmt.Errorf("attach %s: %w", i.ID, err)
+	}
+	a, err := n.reserve(i, ns)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("attach %s: %w", i.ID, err), ns.close())
+	}
+	defer n.busy.Done()
+	job, err := n.connect(a)
+	if err == nil {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		if !n.closed {
+			a.ready = true
+			return job, nil
+		}
+		err = errors.Join(ErrClosed, job.Close())
+	}
+	return nil, errors.Join(fmt.Errorf("attach %s: %w", i.ID, err), n.undo(a))
+}
+
+// reserve checks i, takes its address and writes its part of the filter.
+func (n *Network) reserve(i Interface, ns *namespace) (*attachment, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if err := n.check(); err != nil {
+		return nil, err
+	}
+	subnet, ok := n.want.subnet(i.Subnet)
+	if !ok {
+		return nil, fmt.Errorf("unknown subnet %s", i.Subnet)
+	}
+	if err := unique(map[string]bool{}, i.ID); err != nil {
+		return nil, err
+	}
+	if !subnet.CIDR.Contains(i.Addr) || n.local[i.Addr] || i.Addr == subnet.CIDR.Masked().Addr() || i.Addr == last(subnet.CIDR) {
+		return nil, fmt.Errorf("address %v is not free in %s, %v", i.Addr, i.Subnet, subnet.CIDR)
+	}
+	if n.attached[i.ID] != nil {
+		return nil, errors.New("it is attached already")
+	}
+	for _, a := range n.attached {
+		if a.Addr == i.Addr {
+			return nil, fmt.Errorf("address %v belongs to %s", i.Addr, a.ID)
+		}
+	}
+	if err := n.checkGroups(i.Groups); err != nil {
+		return nil, err
+	}
+	n.lastDev++
+	a := &attachment{Interface: i, dev: "eni" + strconv.FormatUint(n.lastDev, 10), ns: ns, subnet: subnet}
+	if err := n.writeInterface(a); err != nil {
+		return nil, err
+	}
+	a.filtered = true
+	n.attached[i.ID] = a
+	n.busy.Add(1)
+	return a, nil
+}
+
+func (n *Network) checkGroups(ids []string) error {
+	if len(ids) == 0 {
+		return errors.New("no security group: want at least one")
+	}
+	for i, id := range ids {
+		if n.groups[id] == nil {
+			return fmt.Errorf("unknown security group %s", id)
+		}
+		if slices.Contains(ids[:i], id) {
+			return fmt.Errorf("security group %s is there twice", id)
+		}
+	}
+	return nil
+}
+
+// writeInterface writes the part of the filter that belongs to one interface.
+func (n *Network) writeInterface(a *attachment) error {
+	t := n.begin()
+	for _, c := range []string{egressOf(a.dev), ingressOf(a.dev), freshOf(a.dev)} {
+		t.chain(c)
+	}
+	if !n.seam.unlimited {
+		// The job's share of what all share. These two rules do not end good packets: the chain returns.
+		t.rule(freshOf(a.dev), append(unconfirmed(), &expr.Limit{
+			Type: expr.LimitTypePkts, Rate: newPerSecond, Unit: expr.LimitTimeSecond, Burst: newBurst, Over: true,
+		}, goTo(refuse))...)
+		t.rule(freshOf(a.dev), append(unconfirmed(), &expr.Connlimit{Count: maxConnections, Flags: expr.NFT_CONNLIMIT_F_INV}, goTo(refuse))...)
+	}
+	writeJumps(t, a.dev, a.Groups)
+	for s, e := range n.interfaceElements(a) {
+		t.add(s, e)
+	}
+	for _, id := range a.Groups {
+		t.add(n.groups[id].members, address(a.Addr))
+	}
+	route, ok := n.route(a)
+	if ok {
+		t.add(n.sets.routes, route.element())
+	}
+	if err := t.commit(); err != nil {
+		return err
+	}
+	if ok {
+		n.routes[route] = true
+	}
+	return nil
+}
+
+// writeJumps writes the chains of an interface: its groups one after another, and then no.
+func writeJumps(t *transaction, dev string, groups []string) {
+	for _, id := range groups {
+		t.rule(egressOf(dev), jump(egressChain(id)))
+		t.rule(ingressOf(dev), jump(ingressChain(id)))
+	}
+	t.rule(egressOf(dev), goTo(refuse))
+	t.rule(ingressOf(dev), goTo(refuseArrival))
+}
+
+// interfaceElements are the elements that make an interface known, but for its groups and its route.
+func (n *Network) interfaceElements(a *attachment) map[*nftables.Set]nftables.SetElement {
+	to := func(chain string) nftables.SetElement {
+		return nftables.SetElement{Key: ifname(a.dev), VerdictData: &expr.Verdict{Kind: expr.VerdictJump, Chain: chain}}
+	}
+	addr := a.Addr.As4()
+	return map[*nftables.Set]nftables.SetElement{
+		n.sets.fresh:     to(freshOf(a.dev)),
+		n.sets.egress:    to(egressOf(a.dev)),
+		n.sets.ingress:   to(ingressOf(a.dev)),
+		n.sets.sources:   {Key: append(ifname(a.dev), addr[:]...)},
+		n.sets.addresses: {Key: addr[:]},
+	}
+}
+
+// route is the way from an interface to the endpoint, if there is one.
+func (n *Network) route(a *attachment) (endpointRoute, bool) {
+	s, _ := n.want.subnet(a.Subnet)
+	return endpointRoute{a.dev, n.want.Endpoint}, s.Endpoint && n.want.Endpoint.IsValid()
+}
+
+// SetGroups gives an interface other groups, at once. Connections that were allowed live on.
+func (n *Network) SetGroups(id string, groups []string) error {
+	groups = slices.Clone(groups)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	a, err := n.attachment(id)
+	if err != nil {
+		return err
+	}
+	if err := n.checkGroups(groups); err != nil {
+		return fmt.Errorf("set groups of %s: %w", id, err)
+	}
+	t := n.begin()
+	t.flushChain(egressOf(a.dev))
+	t.flushChain(ingressOf(a.dev))
+	writeJumps(t, a.dev, groups)
+	for _, g := range a.Groups {
+		if !slices.Contains(groups, g) {
+			t.remove(n.groups[g].members, address(a.Addr))
+		}
+	}
+	for _, g := range groups {
+		if !slices.Contains(a.Groups, g) {
+			t.add(n.groups[g].members, address(a.Addr))
+		}
+	}
+	if err := t.commit(); err != nil {
+		return fmt.Errorf("set groups of %s: %w", id, err)
+	}
+	a.Groups = groups
+	return nil
+}
+
+// attachment finds an interface that is attached.
+func (n *Network) attachment(id string) (*attachment, error) {
+	if err := n.check(); err != nil {
+		return nil, err
+	}
+	a := n.attached[id]
+	if a == nil || !a.ready {
+		return nil, fmt.Errorf("%s is not attached", id)
+	}
+	return a, nil
+}
+
+// Detach takes an interface away: link, flows, filter, tracked connections, and the descriptor of its namespace. It
+// returns the interface's last flows; what they say of the other end comes with the next Flows. It may be called again, also for an
+// interface that never was, and after an error. Do not give the address away again for as long as AWS does (minutes): whoever
+// had a connection to it would speak with somebody else.
+func (n *Network) Detach(id string) (Reading, error) {
+	n.mu.Lock()
+	a := n.attached[id]
+	if n.closed || a == nil {
+		now := n.now()
+		n.mu.Unlock()
+		return Reading{From: now, To: now}, nil
+	}
+	a.ready = false
+	n.busy.Add(1)
+	defer n.busy.Done()
+	n.mu.Unlock()
+
+	if err := n.deleteLink(a.dev); err != nil { // waits for the kernel, tens of milliseconds: others may go on
+		return Reading{}, fmt.Errorf("detach %s: %w", id, err)
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed || n.attached[id] != a { // done by another call
+		now := n.now()
+		return Reading{From: now, To: now}, nil
+	}
+	if err := n.count(); err != nil {
+		return Reading{}, fmt.Errorf("detach %s: %w", id, err)
+	}
+	if err := n.forget(a); err != nil {
+		return Reading{}, fmt.Errorf("detach %s: %w", id, err)
+	}
+	return n.take(id), nil
+}
+
+// undo takes back what a failed Attach made.
+func (n *Network) undo(a *attachment) error {
+	err := n.deleteLink(a.dev)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return err
+	}
+	return errors.Join(err, n.forget(a))
+}
+
+// forget removes what the filter, the connection table and the Network know of an interface whose link is gone.
+func (n *Network) forget(a *attachment) error {
+	if a.filtered {
+		if err := n.eraseInterface(a); err != nil {
+			return err
+		}
+		a.filtered = false
+	}
+	if err := n.deleteConnections(a.Addr); err != nil {
+		return err
+	}
+	delete(n.attached, a.ID)
+	return a.ns.close()
+}
+
+func (n *Network) eraseInterface(a *attachment) error {
+	t := n.begin()
+	for s, e := range n.interfaceElements(a) {
+		t.remove(s, e)
+	}
+	for _, id := range a.Groups {
+		t.remove(n.groups[id].members, address(a.Addr))
+	}
+	gone := []endpointRoute{}
+	for r := range n.routes {
+		if r.dev == a.dev {
+			t.remove(n.sets.routes, r.element())
+			gone = append(gone, r)
+		}
+	}
+	for _, c := range []string{egressOf(a.dev), ingressOf(a.dev), freshOf(a.dev)} {
+		t.deleteChain(c)
+	}
+	if err := t.commit(); err != nil {
+		return err
+	}
+	for _, r := range gone {
+		delete(n.routes, r)
+	}
+	return n.prune(func(k *flowKey, _ counted) bool { return k.dev() == a.dev })
+}

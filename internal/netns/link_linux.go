@@ -1,0 +1,107 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// jobDevice is the interface's name in the job's namespace.
+const jobDevice = "eth0"
+
+// connect joins the job's namespace to the VPC's.
+func (n *Network) connect(a *attachment) (*os.File, error) {
+	if err := a.ns.set(
+		setting{"ipv6/conf/all/disable_ipv6", "1"}, setting{"ipv6/conf/default/disable_ipv6", "1"},
+		setting{"ipv4/conf/all/accept_redirects", "0"}, setting{"ipv4/conf/default/accept_redirects", "0"},
+		setting{"ipv4/ip_forward", "0"},
+	); err != nil {
+		return nil, err
+	}
+	err := n.links.LinkAdd(&netlink.Veth{
+		LinkAttrs: netlink.LinkAttrs{Name: a.dev, TxQLen: 1000}, PeerName: jobDevice, PeerNamespace: netlink.NsFd(int(a.ns.file.Fd())),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make veth pair (the kernel needs veth): %w", err)
+	}
+	job, err := openLinks(a.ns)
+	if err != nil {
+		return nil, err
+	}
+	defer job.Close()
+	if err := n.join(a, job); err != nil {
+		return nil, err
+	}
+	return a.ns.open()
+}
+
+// join gives both ends addresses, neighbours and routes.
+func (n *Network) join(a *attachment, job *netlink.Handle) error {
+	outer, err := n.links.LinkByName(a.dev)
+	if err != nil {
+		return err
+	}
+	inner, err := job.LinkByName(jobDevice)
+	if err != nil {
+		return err
+	}
+	lo, err := job.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	// The job sees its subnet's prefix, as in AWS, but nothing is on its link: even a neighbour is reached through the
+	// router, and its filter.
+	shown := &netlink.Addr{IPNet: ipNet(netip.PrefixFrom(a.Addr, a.subnet.CIDR.Bits())), Flags: unix.IFA_F_NOPREFIXROUTE}
+	if err := job.AddrAdd(inner, shown); err != nil {
+		return fmt.Errorf("add address: %w", err)
+	}
+	// Neighbours are fixed, so there is no ARP to forge.
+	if err := errors.Join(n.links.LinkSetARPOff(outer), job.LinkSetARPOff(inner)); err != nil {
+		return fmt.Errorf("turn ARP off: %w", err)
+	}
+	if err := errors.Join(n.links.LinkSetUp(outer), job.LinkSetUp(lo), job.LinkSetUp(inner)); err != nil {
+		return fmt.Errorf("set link up: %w", err)
+	}
+	router := a.subnet.router()
+	if err := errors.Join(n.links.NeighSet(neighbour(outer, a.Addr, inner)), job.NeighSet(neighbour(inner, router, outer))); err != nil {
+		return fmt.Errorf("set neighbour: %w", err)
+	}
+	for _, r := range []struct {
+		in    *netlink.Handle
+		route netlink.Route
+	}{
+		{job, netlink.Route{LinkIndex: inner.Attrs().Index, Dst: ipNet(netip.PrefixFrom(router, 32)), Scope: netlink.SCOPE_LINK}},
+		{n.links, netlink.Route{LinkIndex: outer.Attrs().Index, Dst: ipNet(netip.PrefixFrom(a.Addr, 32)), Scope: netlink.SCOPE_LINK}},
+		{job, netlink.Route{LinkIndex: inner.Attrs().Index, Gw: router.AsSlice()}},
+	} {
+		if err := r.in.RouteAdd(&r.route); err != nil {
+			return fmt.Errorf("add route: %w", err)
+		}
+	}
+	return nil
+}
+
+func neighbour(on netlink.Link, addr netip.Addr, peer netlink.Link) *netlink.Neigh {
+	return &netlink.Neigh{
+		LinkIndex: on.Attrs().Index, State: netlink.NUD_PERMANENT, IP: addr.AsSlice(), HardwareAddr: peer.Attrs().HardwareAddr,
+	}
+}
+
+// deleteLink removes a veth pair, both ends. A link that is not there is as good as removed.
+func (n *Network) deleteLink(dev string) error {
+	l, err := n.links.LinkByName(dev)
+	if err == nil {
+		err = n.links.LinkDel(l)
+	}
+	if errors.As(err, new(netlink.LinkNotFoundError)) || errors.Is(err, unix.ENODEV) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("delete link: %w", err)
+	}
+	return nil
+}
