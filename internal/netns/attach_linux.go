@@ -215,6 +215,13 @@ func (n *Network) attachment(id string) (*attachment, error) {
 	return a, nil
 }
 
+// find is attachment without a look at the filter.
+func (n *Network) find(id string) *attachment {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.attached[id]
+}
+
 // Detach takes an interface away: link, flows, filter, tracked connections, and the descriptor of its namespace. It
 // returns the interface's last flows; what they say of the other end comes with the next Flows. It may be called again, also for an
 // interface that never was, and after an error. Do not give the address away again for as long as AWS does (minutes): whoever

@@ -97,7 +97,7 @@ func (n *Network) checkRefusals(a *attachment) error {
 	var keys []flowKey
 	err := a.ns.do(func() error {
 		for _, to := range forbidden() {
-			k, err := n.probe(a, netip.AddrPortFrom(to, 80))
+			k, err := sendProbe(a, netip.AddrPortFrom(to, 80))
 			if err != nil {
 				return fmt.Errorf("probe %v: %w", to, err)
 			}
@@ -108,30 +108,35 @@ func (n *Network) checkRefusals(a *attachment) error {
 	if err != nil {
 		return err
 	}
-	r, err := openReader(n.ns)
-	if err != nil {
-		return err
-	}
-	defer r.close()
 	for _, k := range keys {
-		for deadline := time.Now().Add(canaryPatience); ; time.Sleep(canaryPause) { //nolint:forbidigo // a stop watch
-			_, found, err := r.element(n.table.Name, flowRefused, k)
-			if err != nil {
-				return err
-			}
-			if found {
-				break
-			}
-			if time.Until(deadline) <= 0 {
-				return fmt.Errorf("a packet to %v was not refused on record within %v: the filter is not in its path", k.dest(), canaryPatience)
-			}
+		if err := n.awaitRefusal(k); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// probe sends an empty datagram from the calling thread's namespace and returns the key that it is counted under.
-func (n *Network) probe(a *attachment, to netip.AddrPort) (flowKey, error) {
+// awaitRefusal waits until a packet is among the refused flows. Mostly it is already: it is counted before the call that
+// sends it returns.
+func (n *Network) awaitRefusal(k flowKey) error {
+	r, err := openReader(n.ns)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	for deadline := time.Now().Add(canaryPatience); ; time.Sleep(canaryPause) { //nolint:forbidigo // a stop watch
+		_, found, err := r.element(n.table.Name, flowRefused, k)
+		if found || err != nil {
+			return err
+		}
+		if time.Until(deadline) <= 0 {
+			return fmt.Errorf("a packet to %v was not refused on record within %v: the filter is not in its path", k.dest(), canaryPatience)
+		}
+	}
+}
+
+// sendProbe sends an empty datagram from the calling thread's namespace and returns the key that it is counted under.
+func sendProbe(a *attachment, to netip.AddrPort) (flowKey, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return flowKey{}, err
