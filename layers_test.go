@@ -33,6 +33,7 @@ func layers() map[string]int {
 		"internal/runner":    1,
 		"internal/sandbox":   1,
 		"internal/sigv4":     1,
+		"internal/stage":     1,
 		"internal/tlsca":     1,
 		"internal/tape":      1,
 		"internal/wire":      1,
@@ -40,9 +41,11 @@ func layers() map[string]int {
 		"internal/bedrock":        2,
 		"internal/engine/process": 2,
 		"internal/executor/local": 2,
+		"internal/flows":          2,
 		"internal/iam":            2,
 		"internal/kms":            2,
 		"internal/s3":             2,
+		"internal/stage/process":  2,
 		"internal/vpc":            2,
 
 		"internal/install": 3,
@@ -67,6 +70,8 @@ func testOnly() map[string]bool {
 		"internal/awsfake":               true,
 		"internal/blob/blobtest":         true,
 		"internal/cloistertest":          true,
+		"internal/escape":                true,
+		"internal/escape/probe":          true,
 		"internal/executor/executortest": true,
 	}
 }
