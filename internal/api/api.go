@@ -2,7 +2,7 @@
 // the cloister.Call into its context and hands it to the service that its credential scope names. It decides
 // nothing about permissions: every service method authorizes by itself.
 //
-// The one thing to know: the files bedrock.go, kms.go, iam.go, sts.go and s3.go are the catalogue of what is
+// The one thing to know: the files bedrock.go, ec2.go, kms.go, iam.go, sts.go and s3.go are the catalogue of what is
 // served. An operation that is not in a table is answered as unserved, by name.
 //
 // Source: the AWS API References of the services, "Common errors".
@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrock"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -30,6 +31,7 @@ import (
 // Names of the services in credential scopes.
 const (
 	serviceBedrock = "bedrock"
+	serviceEC2     = "ec2"
 	serviceKMS     = "kms"
 	serviceIAM     = "iam"
 	serviceSTS     = "sts"
@@ -45,9 +47,10 @@ const OwnPrefix = "/_cloister/"
 // escaping can make six times as long.
 const maxDocument = 8 << 20
 
-// Services are the services that the edge serves. All are required.
+// Services are the services that the edge serves. All are required, except EC2: without, it is answered as unserved.
 type Services struct {
 	Bedrock Bedrock
+	EC2     EC2
 	KMS     KMS
 	IAM     IAM
 	STS     STS
@@ -56,20 +59,24 @@ type Services struct {
 
 // Operations returns the table of every service, by its name in credential scopes.
 func (s Services) Operations() map[string][]wire.Operation {
-	return map[string][]wire.Operation{
+	tables := map[string][]wire.Operation{
 		serviceBedrock: bedrockOperations(s.Bedrock),
 		serviceKMS:     kmsOperations(s.KMS),
 		serviceIAM:     iamOperations(s.IAM),
 		serviceSTS:     stsOperations(s.STS),
 		serviceS3:      s3Operations(s.S3),
 	}
+	if s.EC2 != nil {
+		tables[serviceEC2] = ec2Operations(s.EC2)
+	}
+	return tables
 }
 
 // Catalogue returns the names of all served operations, by service.
 func Catalogue() map[string][]string {
 	// The methods of nil clients are only named, never called.
 	tables := Services{
-		Bedrock: (*bedrock.Client)(nil), KMS: (*kms.Client)(nil), IAM: (*awsiam.Client)(nil),
+		Bedrock: (*bedrock.Client)(nil), EC2: (*ec2.Client)(nil), KMS: (*kms.Client)(nil), IAM: (*awsiam.Client)(nil),
 		STS: (*sts.Client)(nil), S3: (*s3.Client)(nil),
 	}.Operations()
 	out := make(map[string][]string, len(tables))

@@ -116,7 +116,9 @@ func TestAnswers(t *testing.T) {
 		"s3 bad xml":            {"s3", rootKey, rootSecret, "POST", "/bucket?delete", "<Delete><", nil, 400, "<Code>MalformedXML</Code>", ""},
 		"s3 entity":             {"s3", rootKey, rootSecret, "POST", "/bucket?delete", `<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><Delete>&a;</Delete>`, nil, 400, "<Code>MalformedXML</Code>", ""},
 		"unserved service":      {"dynamodb", rootKey, rootSecret, "POST", "/", "{}", json11("DynamoDB.ListTables"), 400, `dynamodb`, "UnknownOperationException"},
-		"unserved form service": {"ec2", rootKey, rootSecret, "POST", "/", "Action=DescribeVpcs", form, 400, `&#34;ec2&#34;`, ""},
+		"unserved form service": {"rds", rootKey, rootSecret, "POST", "/", "Action=DescribeDBInstances", form, 400, `&#34;rds&#34;`, ""},
+		"ec2":                   {"ec2", rootKey, rootSecret, "POST", "/", "Action=DescribeVpcs&Version=2016-11-15&VpcId.1=vpc-1", form, 200, "<vpcId>vpc-1</vpcId>", ""},
+		"ec2 unserved":          {"ec2", rootKey, rootSecret, "POST", "/", "Action=RunInstances&Version=2016-11-15", form, 400, "<Errors><Error><Code>", ""},
 		"own":                   {"cloister", rootKey, rootSecret, "GET", "/_cloister/x", "", nil, 200, "own arn:aws:iam::123456789012:root", ""},
 		"own path as s3":        {"s3", rootKey, rootSecret, "GET", "/_cloister/x", "", nil, 400, "InvalidRequest", ""},
 		"s3 as own":             {"cloister", rootKey, rootSecret, "GET", "/bucket/key", "", nil, 400, "InvalidRequest", ""},
@@ -306,6 +308,15 @@ func TestCatalogue(t *testing.T) {
 	}
 	if total < 60 {
 		t.Errorf("the catalogue has %d operations", total)
+	}
+}
+
+// TestWithoutEC2 wants a server that was given no EC2 to answer it as unserved.
+func TestWithoutEC2(t *testing.T) {
+	t.Parallel()
+	e := start(t, func(c *Config, _ *fakeS3) { c.Services.EC2 = nil })
+	if _, served := e.handler.services[serviceEC2]; served {
+		t.Error("EC2 is served without a service")
 	}
 }
 

@@ -75,7 +75,7 @@ func start(t *testing.T, change func(*Config, *fakeS3)) *edge {
 	}
 	log := slog.New(slog.NewJSONHandler(e.log, nil))
 	c := Config{
-		Services: Services{Bedrock: e.bedrock, KMS: fakeKMS{}, IAM: fakeIAM{}, STS: fakeSTS{}, S3: e.s3},
+		Services: Services{Bedrock: e.bedrock, EC2: fakeEC2{}, KMS: fakeKMS{}, IAM: fakeIAM{}, STS: fakeSTS{}, S3: e.s3},
 		Credentials: fakeCredentials{
 			rootKey: {AccessKeyID: rootKey, Secret: rootSecret, Principal: cloister.RootPrincipal(cloister.DefaultAccount)},
 			tempKey: {AccessKeyID: tempKey, Secret: tempSecret, SessionToken: tempToken, Principal: cloister.Principal{

@@ -173,3 +173,8 @@ func ref(s string) *string {
 	}
 	return &s
 }
+
+// sortBy sorts a list by a field, as describe wants it.
+func sortBy[T any](items []T, field func(*T) *string) {
+	slices.SortFunc(items, func(a, b T) int { return strings.Compare(aws.ToString(field(&a)), aws.ToString(field(&b))) })
+}

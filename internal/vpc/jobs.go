@@ -25,7 +25,9 @@ type JobNetwork struct {
 type Attachment struct {
 	// Interface, VPC and Subnet are ids.
 	Interface, VPC, Subnet string
-	Addr                   netip.Addr
+	Zone                   string // the zone's id, such as use1-az1
+	// Addr is the interface's address, Router its subnet's first one.
+	Addr, Router netip.Addr
 	// Endpoint is the address of the S3 endpoint; the zero Addr if none can be reached.
 	Endpoint   netip.Addr
 	EndpointID string
@@ -131,7 +133,7 @@ func (s *Service) reserve(ctx context.Context, j JobNetwork) (Attachment, error)
 		return a, err
 	}
 	defer done()
-	return a, s.changeNow(ctx, p, nil, func(n *network) error {
+	err = s.changeNow(ctx, p, nil, func(n *network) error {
 		vpc, err := n.check(j.Subnets, j.Groups)
 		if err != nil { // it was there when the job was made
 			return jobError("IsolationUnavailable: %s", cloister.Message(err))
@@ -156,12 +158,15 @@ func (s *Service) reserve(ctx context.Context, j JobNetwork) (Attachment, error)
 			base: base{ID: ids[0], Created: s.now(), Tags: map[string]string{"BedrockManaged": "true", "BedrockModelCustomizationJobArn": j.JobARN}},
 			VPC:  vpc, Subnet: sub.ID, Job: j.JobID, JobARN: j.JobARN, Attachment: ids[1], Addr: addr, Groups: appendNew(nil, j.Groups...),
 		})
-		a = Attachment{Interface: ids[0], VPC: vpc, Subnet: sub.ID, Addr: addr, Endpoint: s3Address(), EndpointID: e.ID, RouteTable: t.ID}
+		a = Attachment{
+			Interface: ids[0], VPC: vpc, Subnet: sub.ID, Zone: sub.ZoneID, Addr: addr, Router: nth(sub.CIDR, 1), Endpoint: s3Address(), EndpointID: e.ID, RouteTable: t.ID,
+		}
 		if v, ok := n.vpcs.find(vpc); ok && v.DNS {
 			a.Resolver = nth(v.CIDR, 2)
 		}
 		return nil
 	})
+	return a, err
 }
 
 // choose finds the first subnet with a free address.
@@ -250,6 +255,7 @@ func (s *Service) forget(n *network, i *interfaceRes) {
 		return
 	}
 	n.interfaces.remove(i.ID)
+	n.flowLogs.removeIf(func(f *FlowLog) bool { return f.Resource == i.ID })
 	id := holdID(i.VPC, i.Addr)
 	n.holds.remove(id)
 	n.holds.add(&holdRes{base: base{ID: id, Created: s.now()}, Until: s.now().Add(quarantine)})

@@ -24,7 +24,7 @@ func TestAttachAndDetach(t *testing.T) {
 	}
 	a := ok[vpc.Attachment](t)(r.Attach(r.ctx, s.job("one")))
 	want := vpc.Attachment{
-		Interface: a.Interface, VPC: s.vpc, Subnet: s.subnet, Addr: netip.MustParseAddr("10.20.1.4"), Endpoint: netip.MustParseAddr("198.18.0.2"),
+		Interface: a.Interface, VPC: s.vpc, Subnet: s.subnet, Zone: "use1-az1", Addr: netip.MustParseAddr("10.20.1.4"), Router: netip.MustParseAddr("10.20.1.1"), Endpoint: netip.MustParseAddr("198.18.0.2"),
 		EndpointID: s.endpoint, Resolver: netip.MustParseAddr("10.20.0.2"), RouteTable: s.table,
 	}
 	if diff := cmp.Diff(want, a, cmp.Comparer(func(a, b netip.Addr) bool { return a == b })); diff != "" {

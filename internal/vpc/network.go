@@ -154,9 +154,9 @@ type (
 	}
 	natRes struct {
 		base
-		VPC, Subnet, Address, Interface string // Address is an allocation's id, empty of a private one
-		Association                     string
-		Addr                            netip.Addr
+		VPC, Subnet, Address string // Address is an allocation's id, empty in a private one
+		Association          string
+		Addr                 netip.Addr
 	}
 	addressRes struct {
 		base

@@ -88,6 +88,9 @@ func (s *Service) authorize(ctx context.Context, a authorization) ([]types.Secur
 	if err != nil {
 		return nil, err
 	}
+	if err := s.ownGroups(permissions); err != nil {
+		return nil, err
+	}
 	rules, err := parsePermissions(a.egress, permissions)
 	if err != nil {
 		return nil, err
@@ -96,7 +99,7 @@ func (s *Service) authorize(ctx context.Context, a authorization) ([]types.Secur
 		return nil, missing("ipPermissions")
 	}
 	var out []types.SecurityGroupRule
-	return out, s.change(ctx, a.dry, func(n *network) error {
+	err = s.change(ctx, a.dry, func(n *network) error {
 		out = []types.SecurityGroupRule{}
 		g, err := n.group(a.id)
 		if err != nil {
@@ -123,6 +126,19 @@ func (s *Service) authorize(ctx context.Context, a authorization) ([]types.Secur
 		}
 		return nil
 	})
+	return out, err
+}
+
+// ownGroups refuses groups of other accounts: there are none.
+func (s *Service) ownGroups(permissions []types.IpPermission) error {
+	for _, p := range permissions {
+		for _, v := range p.UserIdGroupPairs {
+			if owner := aws.ToString(v.UserId); owner != "" && owner != string(s.account) {
+				return notFound("InvalidGroup.NotFound", "The security group '%s' does not exist", owner+"/"+aws.ToString(v.GroupId))
+			}
+		}
+	}
+	return nil
 }
 
 // String is a rule as EC2 names it in errors.
@@ -237,7 +253,7 @@ func (s *Service) revoke(ctx context.Context, v revocation) ([]types.RevokedSecu
 		return nil, missing("ipPermissions or securityGroupRuleIds")
 	}
 	var out []types.RevokedSecurityGroupRule
-	return out, s.change(ctx, v.dry, func(n *network) error {
+	err = s.change(ctx, v.dry, func(n *network) error {
 		out = []types.RevokedSecurityGroupRule{}
 		g, err := n.group(v.id)
 		if err != nil {
@@ -262,6 +278,7 @@ func (s *Service) revoke(ctx context.Context, v revocation) ([]types.RevokedSecu
 		}
 		return nil
 	})
+	return out, err
 }
 
 // take removes a rule and says what it was.

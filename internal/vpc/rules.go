@@ -200,8 +200,8 @@ func parsePermission(egress bool, p types.IpPermission) ([]ruleRes, error) {
 		switch {
 		case aws.ToString(v.VpcPeeringConnectionId) != "":
 			return nil, unsupported("Groups of peered VPCs are not supported here: there is no peering")
-		case aws.ToString(v.GroupId) == "":
-			return nil, badCombination("Security groups of a VPC are referenced by GroupId")
+		case aws.ToString(v.GroupId) == "" || aws.ToString(v.GroupName) != "" || aws.ToString(v.VpcId) != "":
+			return nil, badCombination("Security groups of a VPC are referenced by GroupId alone")
 		}
 		if err := add(ruleRes{Group: *v.GroupId}, v.Description); err != nil {
 			return nil, err
