@@ -350,7 +350,10 @@ func hold() int {
 	select {}
 }
 
-type nftSet = nftables.Set
+type (
+	nftSet     = nftables.Set
+	nftElement = nftables.SetElement
+)
 
 // addVeth makes a pair of devices in the calling thread's namespace.
 func addVeth(name, peer string) error {
