@@ -11,9 +11,13 @@ import (
 	"testing"
 
 	"example.com/cloister/internal/escape"
+	"example.com/cloister/internal/sandbox"
 )
 
 func TestMain(m *testing.M) {
+	if code, staged := sandbox.Stage(); staged {
+		os.Exit(code)
+	}
 	if escape.Staged() {
 		os.Exit(escape.Main(context.Background(), os.Args, os.Stdin, os.Stdout))
 	}

@@ -37,7 +37,7 @@ func fileProbes() []Probe {
 		proc("proc-environ", "environ", (*call).read),
 		proc("proc-root", "root/", (*call).list),
 		proc("proc-cwd", "cwd/", (*call).list),
-		proc("proc-fd", "fd/", (*call).list),
+		proc("proc-fd", "fd", (*call).follow),
 		proc("proc-maps", "maps", (*call).read),
 		proc("proc-mem", "mem", func(c *call, path string) error { return c.openWrite(path) }),
 		openWrite("proc-sys-kernel", "/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe"),
@@ -77,6 +77,23 @@ func (c *call) read(path string) error {
 func (c *call) list(path string) error {
 	entries, err := os.ReadDir(path)
 	c.detail = fmt.Sprintf("%d entries", len(entries))
+	return err
+}
+
+// follow reads where one of the links in a folder leads: their number alone is no escape.
+func (c *call) follow(dir string) error {
+	entries, err := os.ReadDir(dir)
+	for _, e := range entries {
+		to, linkErr := os.Readlink(filepath.Join(dir, e.Name()))
+		if linkErr == nil {
+			c.detail = e.Name() + " is " + to
+			return nil
+		}
+		err = linkErr
+	}
+	if err == nil {
+		return broken("%s is empty", dir)
+	}
 	return err
 }
 
