@@ -34,7 +34,7 @@ func TestCanary(t *testing.T) {
 			t.Errorf("Canary(%s) = %v, want %v", id, err, want)
 		}
 		for _, to := range forbidden() {
-			l.flow2(id, to)
+			l.refusal(id, to)
 		}
 	}
 	if err := l.Canary("eni-x"); err == nil {
@@ -48,8 +48,8 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-// flow2 wants a refusal of a datagram on record, not taken by an earlier reading.
-func (l *lab) flow2(id string, to netip.Addr) {
+// refusal wants a refusal of a datagram on record, not taken by an earlier reading.
+func (l *lab) refusal(id string, to netip.Addr) {
 	l.Helper()
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,8 +148,10 @@ func TestDetach(t *testing.T) {
 }
 
 // sizes says how much is left of interfaces.
-func (l *lab) sizes() (s string) {
-	all := append([]*nftSet{l.sets.fresh, l.sets.egress, l.sets.ingress, l.sets.sources, l.sets.routes}, l.groups["g"].members)
+func (l *lab) sizes() string { return l.sizesOf("g") }
+
+func (l *lab) sizesOf(group string) (s string) {
+	all := append([]*nftSet{l.sets.fresh, l.sets.egress, l.sets.ingress, l.sets.sources, l.sets.routes}, l.groups[group].members)
 	for _, set := range all {
 		s += fmt.Sprintf("%s %d, ", set.Name, len(must(l.filter.GetSetElements(set))))
 	}

@@ -268,21 +268,23 @@ func localAddr(c net.Conn) netip.AddrPort {
 
 // echo sends over a connection until the other end has acknowledged it.
 func echo(c net.Conn) error {
-	tcp := c.(*net.TCPConn)
-	raw := must(tcp.SyscallConn())
-	if _, err := tcp.Write([]byte("again")); err != nil {
+	if _, err := c.Write([]byte("again")); err != nil {
 		return err
 	}
 	for deadline := time.Now().Add(time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
-		var info *unix.TCPInfo
-		var err error
-		check(raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }))
-		check(err)
-		if info.Unacked == 0 && info.Notsent_bytes == 0 {
+		if info := tcpInfo(c); info.Unacked == 0 && info.Notsent_bytes == 0 {
 			return nil
 		}
 	}
 	return errors.New("not acknowledged within a second")
+}
+
+func tcpInfo(c net.Conn) (info *unix.TCPInfo) {
+	raw := must(c.(*net.TCPConn).SyscallConn())
+	var err error
+	check(raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }))
+	check(err)
+	return info
 }
 
 // raw sends an IP packet with this payload.
@@ -311,15 +313,23 @@ func (l *lab) raw(from *namespace, protocol int, to string, payload []byte) {
 // flow waits for a flow of an interface.
 func (l *lab) flow(iface string, is func(Flow) bool) Flow {
 	l.Helper()
-	for deadline := time.Now().Add(testPatience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	f, err := l.flowWithin(testPatience, iface, is)
+	if err != nil {
+		l.Fatal(err)
+	}
+	return f
+}
+
+func (l *lab) flowWithin(patience time.Duration, iface string, is func(Flow) bool) (Flow, error) {
+	l.Helper()
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		for _, f := range must(l.Flows()).Flows {
 			if f.Interface == iface && is(f) {
-				return f
+				return f, nil
 			}
 		}
 	}
-	l.Fatalf("no such flow of %s", iface)
-	return Flow{}
+	return Flow{}, fmt.Errorf("no such flow of %s", iface)
 }
 
 // wasRefused says whether a flow is among the refused, of either kind.
@@ -345,14 +355,10 @@ func (l *lab) wasRefused(from, to netip.AddrPort, protocol uint8) bool {
 	return false
 }
 
-// hold is a program that holds a VPC with an interface, for ever.
-func hold() int {
-	select {}
-}
-
 type (
 	nftSet     = nftables.Set
 	nftElement = nftables.SetElement
+	nftChain   = nftables.Chain
 )
 
 // addVeth makes a pair of devices in the calling thread's namespace.

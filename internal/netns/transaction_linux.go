@@ -55,18 +55,21 @@ func growBuffers(c *netlink.Conn) error {
 // transaction collects changes of the packet filter, which the kernel makes all at once or not at all. It lives under
 // Network.mu.
 type transaction struct {
-	n   *Network
-	err error // the first thing that could not be written down
+	n       *Network
+	changes int
+	err     error // what could not be written down
 }
 
 func (n *Network) begin() *transaction { return &transaction{n: n} }
 
 func (t *transaction) chain(name string) {
+	t.changes++
 	t.n.filter.AddChain(&nftables.Chain{Table: t.n.table, Name: name})
 }
 
 // base makes a chain that the kernel calls. What falls off its end is dropped.
 func (t *transaction) base(name string, hook *nftables.ChainHook, priority *nftables.ChainPriority) {
+	t.changes++
 	policy := nftables.ChainPolicyDrop
 	t.n.filter.AddChain(&nftables.Chain{
 		Table: t.n.table, Name: name, Type: nftables.ChainTypeFilter, Hooknum: hook, Priority: priority, Policy: &policy,
@@ -74,30 +77,38 @@ func (t *transaction) base(name string, hook *nftables.ChainHook, priority *nfta
 }
 
 func (t *transaction) flushChain(name string) {
+	t.changes++
 	t.n.filter.FlushChain(&nftables.Chain{Table: t.n.table, Name: name})
 }
 
 func (t *transaction) deleteChain(name string) {
+	t.changes++
 	t.n.filter.DelChain(&nftables.Chain{Table: t.n.table, Name: name})
 }
 
 func (t *transaction) rule(chain string, exprs ...expr.Any) {
+	t.changes++
 	t.n.filter.AddRule(&nftables.Rule{Table: t.n.table, Chain: &nftables.Chain{Table: t.n.table, Name: chain}, Exprs: exprs})
 }
 
 // set makes a set. Its number, by which a rule of the same transaction knows it, is ours: the library's counter is
 // shared by all connections without a lock.
 func (t *transaction) set(s *nftables.Set) *nftables.Set {
+	t.changes++
 	t.n.lastSet++
 	s.Table, s.ID = t.n.table, t.n.lastSet
 	t.err = errors.Join(t.err, t.n.filter.AddSet(s, nil))
 	return s
 }
 
-func (t *transaction) deleteSet(s *nftables.Set) { t.n.filter.DelSet(s) }
+func (t *transaction) deleteSet(s *nftables.Set) {
+	t.changes++
+	t.n.filter.DelSet(s)
+}
 
 func (t *transaction) add(s *nftables.Set, elements ...nftables.SetElement) {
 	for len(elements) > 0 {
+		t.changes++
 		k := min(len(elements), batchElements)
 		t.err = errors.Join(t.err, t.n.filter.SetAddElements(s, elements[:k]))
 		elements = elements[k:]
@@ -106,6 +117,7 @@ func (t *transaction) add(s *nftables.Set, elements ...nftables.SetElement) {
 
 func (t *transaction) remove(s *nftables.Set, elements ...nftables.SetElement) {
 	for len(elements) > 0 {
+		t.changes++
 		k := min(len(elements), batchElements)
 		t.err = errors.Join(t.err, t.n.filter.SetDeleteElements(s, elements[:k]))
 		elements = elements[k:]
@@ -117,6 +129,9 @@ func (t *transaction) remove(s *nftables.Set, elements ...nftables.SetElement) {
 func (t *transaction) commit() error {
 	n := t.n
 	err := t.err
+	if err == nil && t.changes == 0 { // the kernel does not count it
+		return nil
+	}
 	if err == nil {
 		err = n.filter.Flush()
 	}

@@ -1,0 +1,158 @@
+package netns
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/nftables/expr"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+func openGroup() Group {
+	return Group{ID: "open", Egress: rules(everything().cidr("0.0.0.0/0")), Ingress: rules(everything().cidr("0.0.0.0/0"))}
+}
+
+// spoofCheck sends with a neighbour's address, and with one of nobody, and wants both refused on record.
+func spoofCheck(t testing.TB, s seam) error {
+	l := newLab(t, exampleVPC(openGroup()), Options{seam: s})
+	a, b := l.job("eni-1", "10.20.1.11", "open"), l.job("eni-2", "10.20.1.12", "open")
+	l.job("eni-3", "10.20.1.13", "open")
+	l.serve(b, "udp", ":9000")
+	var errs []error
+	for _, forged := range []string{"10.20.1.13", "10.20.1.1", "10.20.9.9", "192.0.2.7", endpoint} {
+		h := must(openLinks(a))
+		check((&Network{links: h}).localAddress(h.AddrAdd, addr(forged)))
+		h.Close()
+		from := must(udpFrom(a, forged, "10.20.1.12:9000"))
+		f, err := l.flowWithin(time.Second, "eni-1", func(f Flow) bool { return f.SourcePort == from.Port() })
+		if err != nil || f.Accept || !f.Egress || f.Source != addr(forged) {
+			errs = append(errs, fmt.Errorf("a datagram with source %s: %+v, %v, want it refused on record", forged, f, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// udpFrom sends a datagram with a source address.
+func udpFrom(ns *namespace, from, to string) (source netip.AddrPort, err error) {
+	err = ns.do(func() error {
+		d := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(from)}}
+		c, err := d.Dial("udp4", to)
+		if err != nil {
+			return err
+		}
+		source = localAddr(c)
+		_, err = c.Write([]byte("?"))
+		return errors.Join(err, c.Close())
+	})
+	return source, err
+}
+
+func TestSourceCheck(t *testing.T) {
+	if err := spoofCheck(t, seam{}); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestIPv6 takes the kernel's switch away and wants the filter to refuse, and count, all the same.
+func TestIPv6(t *testing.T) {
+	l := newLab(t, exampleVPC(openGroup()), Options{})
+	a := l.job("eni-1", "10.20.1.11", "open")
+	for _, ns := range []*namespace{a, l.ns} {
+		check(ns.do(func() error {
+			for _, host := range []string{"[2001:db8::1]:9", "[fe80::1%eth0]:9", "[::1]:9"} {
+				if c, err := net.Dial("udp6", host); err == nil {
+					c.Close()
+					t.Errorf("%s can be sent to", host)
+				}
+			}
+			return nil
+		}))
+	}
+	dev := l.find("eni-1").dev
+	if err := l.ns.set(setting{"ipv6/conf/all/disable_ipv6", "0"}, setting{"ipv6/conf/" + dev + "/disable_ipv6", "0"}, setting{"ipv6/conf/all/forwarding", "1"}); err != nil {
+		t.Fatal(err)
+	}
+	// An empty UDP datagram from 2001:db8::1 to the router's all-nodes address.
+	packet := make([]byte, 48)
+	packet[0], packet[5], packet[6], packet[7] = 0x60, 8, unix.IPPROTO_UDP, 64
+	copy(packet[8:], net.ParseIP("2001:db8::1"))
+	copy(packet[24:], net.ParseIP("ff02::1"))
+	l.frame(a, unix.ETH_P_IPV6, packet)
+	for deadline := time.Now().Add(testPatience); ; time.Sleep(time.Millisecond) {
+		if l.ipv6Refused() > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("an IPv6 packet was not counted as refused")
+		}
+	}
+}
+
+// ipv6Refused reads the counter of the rule that drops what is not IPv4.
+func (l *lab) ipv6Refused() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, r := range must(l.filter.GetRules(l.table, &nftChain{Name: antispoof, Table: l.table})) {
+		for _, e := range r.Exprs {
+			if c, ok := e.(*expr.Counter); ok {
+				return c.Packets
+			}
+		}
+	}
+	return 0
+}
+
+// frame sends an Ethernet frame from a job to its router.
+func (l *lab) frame(from *namespace, kind uint16, payload []byte) {
+	l.Helper()
+	check(from.do(func() error {
+		fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		i, err := net.InterfaceByName(jobDevice)
+		if err != nil {
+			return err
+		}
+		to := unix.SockaddrLinklayer{Protocol: kind<<8 | kind>>8, Ifindex: i.Index, Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
+		return unix.Sendto(fd, payload, 0, &to)
+	}))
+}
+
+// TestARP wants neighbours that nobody can change from the job.
+func TestARP(t *testing.T) {
+	l := newLab(t, exampleVPC(openGroup()), Options{})
+	a := l.job("eni-1", "10.20.1.11", "open")
+	l.job("eni-2", "10.20.1.12", "open")
+	neighbours := func() string {
+		s := ""
+		for _, n := range must(l.links.NeighList(0, unix.AF_INET)) {
+			s += fmt.Sprint(n.IP, " ", n.HardwareAddr, " ", n.State == netlink.NUD_PERMANENT, "; ")
+		}
+		return s
+	}
+	before := neighbours()
+	link := must(l.links.LinkByName(l.find("eni-1").dev))
+	if link.Attrs().RawFlags&unix.IFF_NOARP == 0 {
+		t.Error("ARP is on at the router")
+	}
+	h := must(openLinks(a))
+	defer h.Close()
+	if must(h.LinkByName(jobDevice)).Attrs().RawFlags&unix.IFF_NOARP == 0 {
+		t.Error("ARP is on in the job")
+	}
+	arp := []byte{0, 1, 8, 0, 6, 4, 0, 2} // a reply: 10.20.1.12 is at 02:00:00:00:00:99
+	arp = append(arp, 2, 0, 0, 0, 0, 0x99, 10, 20, 1, 12, 2, 0, 0, 0, 0, 0x99, 10, 20, 1, 12)
+	l.frame(a, unix.ETH_P_ARP, arp)
+	udpFrom(a, "10.20.1.11", "10.20.1.12:9") // after the frame on the same device
+	l.flow("eni-1", func(f Flow) bool { return f.Port == 9 })
+	if after := neighbours(); after != before || before == "" {
+		t.Errorf("neighbours are %q after a forged ARP reply, want %q", after, before)
+	}
+}
