@@ -13,7 +13,7 @@ import (
 )
 
 // maxTries is how often a change is made again because another server of the same database was faster.
-const maxTries = 8
+const maxTries = 20
 
 // read loads the network of the call's region.
 func (s *Service) read(ctx context.Context) (*network, error) {

@@ -96,8 +96,12 @@ func (s *Service) DescribeAccountAttributes(ctx context.Context, in *ec2.Describ
 	}
 	out := &ec2.DescribeAccountAttributesOutput{AccountAttributes: []types.AccountAttribute{}}
 	for _, a := range [][2]string{
-		{"default-vpc", "none"}, {"max-elastic-ips", "254"}, {"max-instances", "0"}, {"supported-platforms", "VPC"},
-		{"vpc-max-elastic-ips", "254"}, {"vpc-max-security-groups-per-interface", "5"},
+		{"default-vpc", "none"},
+		{"max-elastic-ips", "254"},
+		{"max-instances", "0"},
+		{"supported-platforms", "VPC"},
+		{"vpc-max-elastic-ips", "254"},
+		{"vpc-max-security-groups-per-interface", "5"},
 	} {
 		if len(in.AttributeNames) == 0 || slices.Contains(in.AttributeNames, types.AccountAttributeName(a[0])) {
 			out.AccountAttributes = append(out.AccountAttributes, types.AccountAttribute{

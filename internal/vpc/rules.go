@@ -116,12 +116,12 @@ func parsePorts(protocol string, from, to *int32) (int, int, error) {
 // maxDescription is the length of a rule's description. Source: EC2 API Reference, IpRange.
 const maxDescription = 255
 
+// descriptive are the characters of descriptions and of groups' names. Source: EC2 API Reference, IpRange.
+const descriptive = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._-:/()#,@[]+=&;{}!$*"
+
 // checkDescription refuses what EC2 does not take in descriptions.
-// Source: EC2 API Reference, IpRange: a-z, A-Z, 0-9, spaces, and ._-:/()#,@[]+=&;{}!$*.
 func checkDescription(text string) error {
-	if len(text) > maxDescription || strings.ContainsFunc(text, func(r rune) bool {
-		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(" ._-:/()#,@[]+=&;{}!$*", r))
-	}) {
+	if len(text) > maxDescription || strings.ContainsFunc(text, func(r rune) bool { return !strings.ContainsRune(descriptive, r) }) {
 		return invalidValue("Invalid rule description. Valid descriptions are strings less than 256 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*")
 	}
 	return nil

@@ -119,7 +119,7 @@ func (n *network) taken(sub *subnetRes) map[netip.Addr]bool {
 // free is how many addresses of a subnet can be given to somebody.
 func (n *network) free(sub *subnetRes) int32 {
 	left := int64(size(sub.CIDR)) - reserved - int64(len(n.taken(sub)))
-	return int32(min(max(left, 0), math.MaxInt32)) //nolint:gosec // bounded
+	return int32(min(max(left, 0), math.MaxInt32))
 }
 
 // take finds the first free address of a subnet.

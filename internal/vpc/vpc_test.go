@@ -121,7 +121,7 @@ func (g *gate) Authorize(_ context.Context, a cloister.Access) error {
 type rig struct {
 	*vpc.Service
 	t     *testing.T
-	ctx   context.Context
+	ctx   context.Context //nolint:containedctx // the one call of a test
 	db    *store.DB
 	plane *plane
 	gate  *gate
@@ -166,6 +166,7 @@ func (r *rig) service(p vpc.DataPlane) *vpc.Service {
 
 // ok is a result without its error, which must not be.
 func ok[T any](t *testing.T) func(v T, err error) T {
+	t.Helper()
 	return func(v T, err error) T {
 		t.Helper()
 		if err != nil {
@@ -243,8 +244,7 @@ func (s site) job(id string) vpc.JobNetwork {
 
 // jobText is the text of a JobError.
 func jobText(err error) string {
-	var e *vpc.JobError
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*vpc.JobError](err); ok {
 		return e.Text
 	}
 	return ""
@@ -270,3 +270,5 @@ func permission(protocol string, from, to int32, target string) []types.IpPermis
 }
 
 func boolean(v bool) *types.AttributeBooleanValue { return &types.AttributeBooleanValue{Value: &v} }
+
+func (r *rig) nowFunc() func() time.Time { return func() time.Time { return r.now } }
