@@ -52,6 +52,9 @@ type Call struct {
 	SourceIP string
 	// Secure says that the request came over TLS, or never left the process.
 	Secure bool
+	// SourceVPC, SourceVPCE and VPCSourceIP are set for requests that came through a VPC's endpoint: the VPC, the endpoint and
+	// the address of the caller's interface (AWS's aws:SourceVpc, aws:SourceVpce and aws:VpcSourceIp).
+	SourceVPC, SourceVPCE, VPCSourceIP string
 	// ViaService is the service that forwards the principal's call, such as "bedrock.amazonaws.com"
 	// (AWS's kms:ViaService and aws:CalledVia); empty for direct calls.
 	ViaService string

@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 clients=$1
 work=$(mktemp -d -t cloister-demo-XXXXXX)
+chmod 711 "$work" # as root the server is the user cloister, who passes here to its data
 data=$work/data
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/cloister/demo
 server=

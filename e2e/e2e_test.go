@@ -122,6 +122,9 @@ func scripts(t *testing.T, path, dir string) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
+			if err := reachable(e.WorkDir); err != nil {
+				return err
+			}
 			home := filepath.Join(e.WorkDir, "home")
 			if err := os.Mkdir(home, 0o700); err != nil {
 				return err
@@ -171,6 +174,7 @@ func (s *servers) serve(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(found, append([]string{"serve"}, args[1:]...)...) //nolint:noctx // the script's end ends it
 	cmd.Dir = ts.Getenv("WORK")
+	ts.Check(giveData(ts.Getenv("WORK"), args))
 	for _, v := range []string{"PATH", "HOME", "XDG_DATA_HOME", "TMPDIR"} {
 		cmd.Env = append(cmd.Env, v+"="+ts.Getenv(v))
 	}

@@ -36,6 +36,12 @@ command -v go >/dev/null || {
 	exit 1
 }
 
+# As root the server gives that up for a user of its own.
+if [ "$(id -u)" -eq 0 ] && ! id cloister >/dev/null 2>&1; then
+	say "making the user cloister"
+	useradd --system --user-group --no-create-home --shell /usr/sbin/nologin cloister
+fi
+
 say "building"
 CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(git describe --always --dirty 2>/dev/null || echo devel)" -o bin/cloister ./cmd/cloister >&2
 bin/cloister engine status >/dev/null 2>&1 || say "installing the training engine (2.6 GB to download, once)"

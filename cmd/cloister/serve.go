@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"example.com/cloister/internal/executor/local"
 	"example.com/cloister/internal/server"
 )
 
@@ -56,7 +55,7 @@ func (f *configFlags) load() (data string, c server.Config, err error) {
 
 func serveCommand() *cobra.Command {
 	var flags configFlags
-	var listen, adminListen, storeName string
+	var listen, adminListen, storeName, user string
 	var ephemeral, printConfig bool
 	c := &cobra.Command{
 		Use:   "serve",
@@ -75,12 +74,18 @@ One line on standard output says "ready" and where; the log goes to standard err
 				}
 				defer func() { _ = os.RemoveAll(dir) }()
 				flags.data = filepath.Join(dir, "data")
+				if os.Geteuid() == 0 { // it is made again for the server's user, who could not remove one of root
+					if err := os.Remove(dir); err != nil {
+						return err
+					}
+					flags.data = dir
+				}
 			}
 			data, config, err := flags.load()
 			if err != nil {
 				return &exitError{2, err.Error()}
 			}
-			for value, target := range map[*string]*string{&listen: &config.Listen, &adminListen: &config.AdminListen, &storeName: &config.Store} {
+			for value, target := range map[*string]*string{&listen: &config.Listen, &adminListen: &config.AdminListen, &storeName: &config.Store, &user: &config.User} {
 				if *value != "" {
 					*target = *value
 				}
@@ -106,6 +111,7 @@ One line on standard output says "ready" and where; the log goes to standard err
 	c.Flags().StringVar(&listen, "listen", "", "address of the HTTPS endpoint (default 127.0.0.1:8700; port 0 chooses one)")
 	c.Flags().StringVar(&adminListen, "admin-listen", "", "loopback address for metrics and probes (default 127.0.0.1:8701)")
 	c.Flags().StringVar(&storeName, "store", "", "where state is kept: sqlite")
+	c.Flags().StringVar(&user, "user", "", "who the server becomes when it is started as root (default cloister)")
 	c.Flags().BoolVar(&ephemeral, "ephemeral", false, "use a new data directory and remove it at the end")
 	c.Flags().BoolVar(&printConfig, "print-config", false, "print the effective configuration and exit")
 	c.MarkFlagsMutuallyExclusive("data", "ephemeral")
@@ -127,16 +133,20 @@ func serve(c *cobra.Command, data string, config server.Config) error {
 		return err
 	}
 	ctx := c.Context()
-	executor := local.New(ctx, local.Config{AllowSwap: config.Sandbox.AllowSwap, Log: log})
+	helper, err := startHelper(ctx, c.ErrOrStderr(), data, config, config.User)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = helper.Close() }()
 	s, err := server.Open(ctx, server.Options{
-		Data: data, Config: config, Bases: server.NewVerifiedBases(bases), Engine: server.InstalledEngine{Home: home, Count: config.Threads()}, Executor: executor,
+		Data: data, Config: config, Bases: server.NewVerifiedBases(bases), Engine: server.InstalledEngine{Home: home, Count: config.Threads()}, Executor: helper, Plane: helper,
 		Log: log, Now: time.Now, Version: version,
 	})
 	if err != nil {
 		return err
 	}
 	e := s.Endpoint()
-	if why := executor.Report().Unavailable; why != "" {
+	if why := helper.Report().Unavailable; why != "" {
 		log.WarnContext(ctx, "jobs are refused: this host cannot isolate them", slog.String("reason", why))
 	}
 	if _, err := fmt.Fprintf(c.OutOrStdout(), "ready %s (data %s, admin %s)\n", e.URL, data, e.Admin); err != nil {

@@ -8,11 +8,21 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"example.com/cloister/internal/netd"
 	"example.com/cloister/internal/sandbox"
+	"example.com/cloister/internal/stage/process"
 )
 
-// stage runs a stage of the sandbox, if this process was started as one.
-func stage() (code int, staged bool) { return sandbox.Stage() }
+// stage runs the helper or a stage of the sandbox, if this process was started as one.
+func stage() (code int, staged bool) {
+	if code, staged := netd.Stage(); staged {
+		return code, true
+	}
+	if code, staged := process.Stage(); staged {
+		return code, true
+	}
+	return sandbox.Stage()
+}
 
 // serverCommands are the server's: they run on Linux only. server_other.go has the same names for other systems.
 func serverCommands() []*cobra.Command {

@@ -114,10 +114,11 @@ func (h *Handler) authenticate(w http.ResponseWriter, r *http.Request, scope *si
 		return cloister.Call{}, err
 	}
 	x.principal = credential.Principal.ARN
-	return cloister.Call{
+	call := cloister.Call{
 		RequestID: x.id, Principal: credential.Principal, Region: scope.Region,
 		SourceIP: sourceIP(r), Secure: r.TLS != nil,
-	}, nil
+	}
+	return call, throughEndpoint(r, scope.Service, &call)
 }
 
 func sourceIP(r *http.Request) string {
@@ -144,6 +145,8 @@ func (h *Handler) dispatch(w *recorder, r *http.Request, x *exchange) {
 		x.outcome = h.refuse(w, r, x, cloister.Errorf("InvalidRequest", "The service %q has no paths but those below %s.", serviceOwn, OwnPrefix))
 	case !served:
 		x.outcome = h.refuse(w, r, x, unservedService(x.service))
+	case x.service == serviceS3 && endpointBucket(r):
+		service.Serve(w, r, func(o wire.Outcome) { x.outcome = o })
 	case x.service == serviceS3 && virtualHost(r.Host):
 		x.outcome = h.refuse(w, r, x, cloister.Errorf("InvalidRequest",
 			"Virtual-hosted-style addresses (BUCKET.localhost) are not served: use path-style ones, or an IP address in the endpoint, with which clients choose path style by themselves."))
@@ -153,7 +156,7 @@ func (h *Handler) dispatch(w *recorder, r *http.Request, x *exchange) {
 }
 
 func unservedService(name string) error {
-	return cloister.Errorf("UnknownOperationException", "The service %q is not served here: Cloister serves bedrock, iam, kms, s3 and sts.", name).
+	return cloister.Errorf("UnknownOperationException", "The service %q is not served here: Cloister serves bedrock, ec2, iam, kms, s3 and sts.", name).
 		WithStatus(http.StatusBadRequest)
 }
 
@@ -199,7 +202,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, x *exchange, er
 	switch name {
 	case serviceS3:
 		dialect = sigv4.DialectS3
-	case serviceIAM, serviceSTS:
+	case serviceEC2, serviceIAM, serviceSTS:
 		dialect = sigv4.DialectQuery
 	}
 	if problem, ok := errors.AsType[*sigv4.SignatureError](err); ok {

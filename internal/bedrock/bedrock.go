@@ -43,6 +43,8 @@ type Config struct {
 	Aliases  map[string]string // foundation-model id → id of an installed base
 	Blobs    *blob.Store
 	Executor executor.Executor
+	// Networks attaches jobs to VPCs; nil refuses vpcConfig.
+	Networks Networks
 	Engine   Engine
 	Limits   executor.Limits
 	// Concurrent jobs run at once; above Queue waiting jobs creation is refused.

@@ -76,7 +76,7 @@ func (s *Service) Compare(ctx context.Context, identifier string, c Comparison) 
 	if err := s.Bases.Verify(ctx, model.UsedBase); err != nil {
 		return Compared{}, cloister.Errorf("ValidationException", "The base model %s cannot be used: %v", model.UsedBase, err)
 	}
-	box, err := s.sandbox(ctx, "compare-"+newID(), model.UsedBase)
+	box, err := s.sandbox(ctx, "compare-"+newID(), model.UsedBase, nil)
 	if err != nil {
 		return Compared{}, err
 	}

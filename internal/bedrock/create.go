@@ -148,6 +148,9 @@ func (s *Service) newJob(ctx context.Context, in *awsbedrock.CreateModelCustomiz
 			job.ValidationURIs = append(job.ValidationURIs, aws.ToString(v.S3Uri))
 		}
 	}
+	if err := s.checkVPC(ctx, &job, in.VpcConfig); err != nil {
+		return fail(err)
+	}
 	if err := checkOutputKeys(job); err != nil {
 		return fail(err)
 	}
@@ -191,9 +194,6 @@ func served(in *awsbedrock.CreateModelCustomizationJobInput) error {
 		return cloister.Errorf("ValidationException", "trainingDataConfig.invocationLogsConfig is for distillation, which is not served: give s3Uri.")
 	case aws.ToString(in.TrainingDataConfig.S3Uri) == "":
 		return cloister.Errorf("ValidationException", "trainingDataConfig.s3Uri is missing.")
-	case in.VpcConfig != nil:
-		return cloister.Errorf("ValidationException",
-			"vpcConfig is not served yet: this version has no VPCs, and a job that asks for one is not run without. Jobs without vpcConfig run in a sandbox that has no network at all.")
 	}
 	return nil
 }

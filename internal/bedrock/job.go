@@ -34,6 +34,9 @@ type Job struct {
 	ValidationURIs []string
 	OutputURI      string
 
+	// Subnets and Groups are those of vpcConfig; none is a job without a network.
+	Subnets, Groups []string
+
 	// HyperParameters is what answers echo; Training is what they mean.
 	HyperParameters map[string]string
 	Training        Training
@@ -79,9 +82,11 @@ type Training struct {
 
 // Record is what a job notes about the way it ran.
 type Record struct {
-	Isolation *executor.Report  `json:"isolation,omitempty"`
-	Network   string            `json:"network,omitempty"`
-	Versions  map[string]string `json:"versions,omitempty"`
+	Isolation *executor.Report `json:"isolation,omitempty"`
+	Network   string           `json:"network,omitempty"`
+	// Attachment is the job's interface, while and after it had one.
+	Attachment *Attachment       `json:"attachment,omitempty"`
+	Versions   map[string]string `json:"versions,omitempty"`
 	// NotEnforced names what the customer has stored and this version does not evaluate.
 	NotEnforced []string `json:"notEnforced,omitempty"`
 	Preflight   []any    `json:"preflight,omitempty"`

@@ -33,6 +33,7 @@ func (s *Service) GetModelCustomizationJob(ctx context.Context, in *awsbedrock.G
 		Status: types.ModelCustomizationJobStatus(job.Status), StatusDetails: statusDetails(job, logs[job.ID]),
 		HyperParameters: job.HyperParameters, TrainingDataConfig: &types.TrainingDataConfig{S3Uri: aws.String(job.TrainingURI)},
 		OutputDataConfig: &types.OutputDataConfig{S3Uri: aws.String(job.OutputURI)}, ValidationDataConfig: validationConfig(job),
+		VpcConfig:         vpcConfig(job),
 		ValidationMetrics: []types.ValidatorMetric{},
 	}
 	if job.Token != "" {

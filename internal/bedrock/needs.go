@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -39,8 +40,27 @@ type Keys interface {
 // Roles opens sessions of customers' roles for jobs.
 type Roles interface {
 	JobSession(ctx context.Context, roleARN, service, jobARN string) (cloister.Principal, error)
+	// JobKeys gives a session temporary keys, for a process that speaks to S3 over the network.
+	JobKeys(session cloister.Principal, lifetime time.Duration) SessionKeys
 	// Unevaluated names the policies of a role that are stored and not evaluated.
 	Unevaluated(ctx context.Context, roleARN string) ([]string, error)
+}
+
+// SessionKeys are temporary keys. End ends them.
+type SessionKeys struct {
+	ID            string
+	Secret, Token cloister.Secret
+	End           func()
+}
+
+// Networks attaches jobs to VPCs.
+type Networks interface {
+	// Check says whether subnets and groups can be named together: they exist, in one VPC. The error is for the caller.
+	Check(ctx context.Context, region cloister.Region, subnets, groups []string) error
+	// Attach makes a job's interface, and proves that it holds. The error's text is for the customer.
+	Attach(ctx context.Context, j JobNetwork) (Attachment, error)
+	// Detach removes it. It is idempotent, and works in another process than Attach.
+	Detach(ctx context.Context, jobID string) error
 }
 
 // Bases knows the base models of this machine. *basemodel.Registry is one.

@@ -119,6 +119,9 @@ func (r *run) putCSV(ctx context.Context, name string, table [][]string) error {
 	if err != nil {
 		return err
 	}
+	if r.network != nil && r.box != nil {
+		return r.putInVPC(ctx, at, text.Bytes())
+	}
 	_, err = r.s.Objects.PutObject(asJob(ctx, r.job, r.session), &s3.PutObjectInput{
 		Bucket: &at.bucket, Key: &at.key, Body: bytes.NewReader(text.Bytes()), ContentLength: aws.Int64(int64(text.Len())),
 		ContentType: aws.String("text/csv"),

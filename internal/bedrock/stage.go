@@ -21,6 +21,9 @@ func (r *run) stageData(ctx context.Context) error {
 	if err := r.box.Scratch().MkdirAll(inScratch(engine.DataPath), 0o755); err != nil {
 		return fmt.Errorf("scratch: %w", err)
 	}
+	if r.network != nil {
+		return r.stageInVPC(ctx)
+	}
 	var err error
 	if r.records, err = r.stage(ctx, r.job.TrainingURI, engine.TrainFile); err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -39,15 +40,22 @@ func steps() []runner.Step[*run] {
 	do := func(method func(*run, context.Context) error) func(context.Context, *run) error {
 		return func(ctx context.Context, r *run) error { return method(r, ctx) }
 	}
+	guard := func(method func(*run, context.Context) error) func(context.Context, *run) error {
+		return func(ctx context.Context, r *run) error {
+			ctx, done := r.guarded(ctx)
+			defer done()
+			return r.lost(method(r, ctx))
+		}
+	}
 	return []runner.Step[*run]{
 		{Name: stepAssumeRole, Do: do((*run).assumeRole), Release: do((*run).dropSession), Undo: do((*run).dropSession)},
 		{Name: stepUseKey, Do: do((*run).useKey), Release: do((*run).forgetKey), Undo: do((*run).destroyKey)},
-		{Name: stepAttachNetwork, Do: do((*run).attachNetwork)},
-		{Name: stepMountScratch, Do: do((*run).mountScratch), Release: do((*run).unmountScratch), Undo: do((*run).unmountScratch), SkipAfter: stepSealArtifact},
-		{Name: stepStageData, Do: do((*run).stageData), Release: do((*run).dropData), Undo: do((*run).dropData), SkipAfter: stepSealArtifact},
-		{Name: stepTrain, Do: do((*run).train), Stopped: do((*run).keepStepMetrics), SkipAfter: stepSealArtifact},
-		{Name: stepSealArtifact, Do: do((*run).sealArtifact), Undo: do((*run).dropArtifact), SkipAfter: stepSealArtifact},
-		{Name: stepWriteOutput, Do: do((*run).writeOutput), Undo: do((*run).deleteOutput), SkipAfter: stepWriteOutput},
+		{Name: stepAttachNetwork, Do: do((*run).attachNetwork), Release: do((*run).detachNetwork), Undo: do((*run).detachNetwork)},
+		{Name: stepMountScratch, Do: guard((*run).mountScratch), Release: do((*run).unmountScratch), Undo: do((*run).unmountScratch), SkipAfter: stepSealArtifact},
+		{Name: stepStageData, Do: guard((*run).stageData), Release: do((*run).dropData), Undo: do((*run).dropData), SkipAfter: stepSealArtifact},
+		{Name: stepTrain, Do: guard((*run).train), Stopped: do((*run).keepStepMetrics), SkipAfter: stepSealArtifact},
+		{Name: stepSealArtifact, Do: guard((*run).sealArtifact), Undo: do((*run).dropArtifact), SkipAfter: stepSealArtifact},
+		{Name: stepWriteOutput, Do: guard((*run).writeOutput), Undo: do((*run).deleteOutput), SkipAfter: stepWriteOutput},
 		{Name: stepRegisterModel, Do: do((*run).registerModel), SkipAfter: stepRegisterModel},
 	}
 }
@@ -59,6 +67,7 @@ type run struct {
 	session cloister.Principal
 	key     *envelope.DataKey
 	box     executor.Sandbox
+	network *Attachment      // nil without a VPC
 	records int              // of the training data
 	files   map[string]int64 // what the engine left, by name
 }
@@ -163,12 +172,6 @@ func (r *run) destroyKey(ctx context.Context) error {
 	return errors.Join(r.forgetKey(ctx), r.s.dropKey(ctx, r.job))
 }
 
-// attachNetwork does nothing for a job without vpcConfig: its sandbox has no network at all. Creation
-// refuses vpcConfig until there are VPCs.
-func (r *run) attachNetwork(ctx context.Context) error {
-	return r.change(ctx, func(j *Job) { j.Record.Network = "none: the sandbox has no network interface but its own loopback" })
-}
-
 // mountScratch verifies the base model and makes the sandbox, in which nothing runs yet.
 func (r *run) mountScratch(ctx context.Context) error {
 	if err := r.s.Bases.Verify(ctx, r.job.UsedBase); err != nil {
@@ -177,7 +180,7 @@ func (r *run) mountScratch(ctx context.Context) error {
 		}
 		return err
 	}
-	box, err := r.s.sandbox(ctx, r.job.ID, r.job.UsedBase)
+	box, err := r.s.sandbox(ctx, r.job.ID, r.job.UsedBase, r.network)
 	if err != nil {
 		return err
 	}
@@ -187,13 +190,22 @@ func (r *run) mountScratch(ctx context.Context) error {
 }
 
 // sandbox makes a sandbox in which the engine can work on a base model.
-func (s *Service) sandbox(ctx context.Context, id, baseID string) (executor.Sandbox, error) {
+// One with a network also has this program, which reads and writes objects through the VPC's endpoint.
+func (s *Service) sandbox(ctx context.Context, id, baseID string, network *Attachment) (executor.Sandbox, error) {
 	mounts, err := s.Engine.Mounts()
 	if err != nil {
 		return nil, dataErrorf("The training engine is not ready: %v", err)
 	}
 	mounts = append(mounts, executor.Mount{Source: s.Bases.Dir(baseID), Target: engine.BasePath})
-	box, err := s.Executor.Create(ctx, executor.Spec{ID: id, Mounts: mounts, Limits: s.Limits})
+	spec := executor.Spec{ID: id, Mounts: mounts, Limits: s.Limits}
+	if network != nil {
+		self, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		spec.Network, spec.Mounts = network.Interface, append(spec.Mounts, stageMount(self))
+	}
+	box, err := s.Executor.Create(ctx, spec)
 	if err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
 	}

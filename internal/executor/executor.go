@@ -9,10 +9,14 @@ package executor
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"time"
 )
+
+// ErrGone says that what made the sandboxes has ended, and they with it.
+var ErrGone = errors.New("the helper that makes sandboxes and networks has ended")
 
 // Executor makes sandboxes. Implementations are safe for concurrent use.
 type Executor interface {
@@ -29,6 +33,9 @@ type Spec struct {
 	ID string
 	// Mounts are the host's files that processes see, read-only, beside /usr and what the loader needs.
 	Mounts []Mount
+	// Network is the id of the network interface that the sandbox is born with; "" is a sandbox without any network. The
+	// interface is attached before.
+	Network string
 	// Limits bound the sandbox as a whole.
 	Limits Limits
 }
@@ -103,6 +110,8 @@ type Report struct {
 	Swap string `json:"swap"`
 	// Unavailable says why this host makes no sandboxes at all; empty if it does. Create then fails.
 	Unavailable string `json:"unavailable,omitempty"`
+	// NoNetwork says why this host attaches no sandbox to a VPC; empty if it does.
+	NoNetwork string `json:"noNetwork,omitempty"`
 	// Weaker lists, in sentences, what is weaker here than as root with cgroup v2; empty if nothing is.
 	Weaker []string `json:"weaker,omitempty"`
 }

@@ -16,6 +16,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"example.com/cloister"
@@ -40,11 +41,14 @@ type Service struct {
 	seal    rootseal.Seal
 	now     func() time.Time
 	auth    cloister.Authorizer
+
+	sessionsMu sync.Mutex
+	sessions   map[string]sessionKey // by access key, guarded by sessionsMu
 }
 
 // New makes a Service.
 func New(c Config) *Service {
-	s := &Service{account: c.Account, store: c.Store, seal: c.Seal, now: c.Now}
+	s := &Service{account: c.Account, store: c.Store, seal: c.Seal, now: c.Now, sessions: map[string]sessionKey{}}
 	s.auth = s
 	if c.Auth != nil {
 		s.auth = c.Auth(s)
@@ -152,6 +156,9 @@ func (s *Service) createRootKey(ctx context.Context) (Credential, error) {
 
 // Credential implements Credentials.
 func (s *Service) Credential(ctx context.Context, accessKeyID string) (Credential, error) {
+	if found, ok := s.sessionCredential(accessKeyID); ok {
+		return found, nil
+	}
 	key, err := s.store.AccessKey(ctx, accessKeyID)
 	if errors.Is(err, ErrNotFound) {
 		return Credential{}, cloister.Errorf("InvalidClientTokenId", "The security token included in the request is invalid.").WithStatus(403)

@@ -26,7 +26,7 @@ func runInit() int {
 	}
 	conn := os.NewFile(3, "control")
 	in := &initProcess{conn: conn, requests: make(chan packet)}
-	text, _, err := receivePacket(conn)
+	text, _, err := ReceivePacket(conn)
 	if err != nil {
 		return 1
 	}
@@ -70,7 +70,7 @@ type initProcess struct {
 func (in *initProcess) answer(r reply, fds []int) {
 	text, err := json.Marshal(r)
 	if err == nil {
-		err = sendPacket(in.conn, text, fds)
+		err = SendPacket(in.conn, text, fds)
 	}
 	if err != nil {
 		os.Exit(1) // nobody is there to hear: everything ends with this process
@@ -81,7 +81,7 @@ func (in *initProcess) answer(r reply, fds []int) {
 func (in *initProcess) listen() {
 	killed := &atomic.Bool{} // of the process that was asked for last
 	for {
-		text, files, err := receivePacket(in.conn)
+		text, files, err := ReceivePacket(in.conn)
 		if err != nil {
 			os.Exit(0)
 		}

@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sendPacket sends one packet with descriptors. The socket blocks: its users have a thread for it.
-func sendPacket(conn *os.File, text []byte, fds []int) error {
+// SendPacket sends one packet with descriptors over a SOCK_SEQPACKET socket. The socket blocks: its users have a thread for it.
+func SendPacket(conn *os.File, text []byte, fds []int) error {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return err
@@ -27,14 +27,14 @@ func sendPacket(conn *os.File, text []byte, fds []int) error {
 	return sendErr
 }
 
-// receivePacket receives one packet and the descriptors that came with it, all closed on exec. It returns
-// io.EOF when the other end is gone.
-func receivePacket(conn *os.File) ([]byte, []*os.File, error) {
+// ReceivePacket receives one packet of at most MaxPacket bytes and the descriptors that came with it, at most eight, all closed on
+// exec. It returns io.EOF when the other end is gone.
+func ReceivePacket(conn *os.File) ([]byte, []*os.File, error) {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil, nil, err
 	}
-	buf, oob := make([]byte, maxPacket+1), make([]byte, unix.CmsgSpace(8*4))
+	buf, oob := make([]byte, MaxPacket+1), make([]byte, unix.CmsgSpace(8*4))
 	var n, oobn, flags int
 	var readErr error
 	if err := raw.Control(func(fd uintptr) {
@@ -55,7 +55,7 @@ func receivePacket(conn *os.File) ([]byte, []*os.File, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	if n > maxPacket || flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
+	if n > MaxPacket || flags&(unix.MSG_TRUNC|unix.MSG_CTRUNC) != 0 {
 		return nil, nil, fmt.Errorf("packet of %d bytes was cut", n)
 	}
 	return buf[:n], files, nil

@@ -33,7 +33,7 @@ func buildRoot(c Config) (*os.File, error) {
 		b.bind(bind, false)
 	}
 	b.devices()
-	b.memory("/scratch", c.ScratchBytes, 0o700)
+	b.memory("/scratch", c.ScratchBytes, 0o700, c.Group)
 	b.do("link /tmp", func() error { return os.Symlink("scratch", b.root+"/tmp") })
 	b.proc()
 	for name, text := range map[string]string{
@@ -117,14 +117,19 @@ func setAttributes(path string, attributes uint64) error {
 	return unix.MountSetattr(unix.AT_FDCWD, path, unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: attributes})
 }
 
-// memory mounts a tmpfs for the job's user.
-func (b *builder) memory(path string, size int64, mode fs.FileMode) {
+// memory mounts a tmpfs for the job's user, and for a group that may see and change what is in it.
+func (b *builder) memory(path string, size int64, mode, group int) {
 	b.do("mount "+path, func() error {
 		target := b.root + path
 		if err := os.MkdirAll(target, 0o755); err != nil { //nolint:gosec // the sandbox's own root
 			return err
 		}
-		options := fmt.Sprintf("size=%d,mode=%o,uid=%[3]d,gid=%[3]d", size, mode, b.uid())
+		if group == 0 {
+			group = b.uid()
+		} else {
+			mode |= 0o2070 // setgid: what is made in it is the group's too
+		}
+		options := fmt.Sprintf("size=%d,mode=%o,uid=%d,gid=%d", size, mode, b.uid(), group)
 		if b.c.Noswap {
 			options += ",noswap"
 		}
@@ -158,7 +163,7 @@ func (b *builder) devices() {
 		}
 		return nil
 	})
-	b.memory("/dev/shm", b.c.ShmBytes, 0o1777)
+	b.memory("/dev/shm", b.c.ShmBytes, 0o1777, 0)
 }
 
 // proc mounts /proc, in which a job sees its own processes only, and makes the rest of it harmless.

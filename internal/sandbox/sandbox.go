@@ -59,6 +59,11 @@ type Config struct {
 	ScratchBytes, ShmBytes int64
 	// UID is the user and group id that processes run as; it is ignored in a user namespace.
 	UID int
+	// Group, if not 0, is the group of the scratch and of what is made in it: that of the program which reads results there
+	// without being root.
+	Group int
+	// Network is the network namespace that processes are in; nil makes an empty one. It is only used by New.
+	Network *os.File `json:"-"`
 	// UserNamespace makes the sandbox in a user namespace of its own, in which an ordinary user may. All
 	// ids inside are then the caller's.
 	UserNamespace bool
@@ -122,7 +127,8 @@ type reply struct {
 	Exit  *Exit  `json:",omitempty"`
 }
 
-const maxPacket = 128 << 10
+// MaxPacket bounds a packet, in bytes.
+const MaxPacket = 128 << 10
 
 // New makes a sandbox in which nothing runs. attach, if not nil, is called with init's process id before
 // init does anything: the place to put it into a cgroup.
@@ -141,9 +147,12 @@ func New(c Config, attach func(pid int) error) (_ *Sandbox, err error) {
 	s.cmd = &exec.Cmd{
 		Path: "/proc/self/exe", Args: []string{initStage}, Env: []string{}, ExtraFiles: []*os.File{theirs},
 		SysProcAttr: &syscall.SysProcAttr{
-			Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWNET | unix.CLONE_NEWCGROUP,
+			Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWIPC | unix.CLONE_NEWUTS | unix.CLONE_NEWCGROUP,
 			Pdeathsig:  syscall.SIGKILL, Setsid: true,
 		},
+	}
+	if c.Network == nil {
+		s.cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNET
 	}
 	if c.UserNamespace {
 		attr := s.cmd.SysProcAttr
@@ -151,7 +160,7 @@ func New(c Config, attach func(pid int) error) (_ *Sandbox, err error) {
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	if err := s.start(); err != nil {
+	if err := s.start(c.Network); err != nil {
 		return nil, errors.Join(fmt.Errorf("sandbox: start in new namespaces: %w", err), ours.Close())
 	}
 	defer func() {
@@ -181,12 +190,19 @@ func New(c Config, attach func(pid int) error) (_ *Sandbox, err error) {
 }
 
 // start starts init and waits for it on one thread of its own: PR_SET_PDEATHSIG is tied to the thread that
-// forked, which therefore must live as long as the sandbox (golang/go#27505).
-func (s *Sandbox) start() error {
+// forked, which therefore must live as long as the sandbox (golang/go#27505). The thread enters the network, if there is one:
+// init is born in it.
+func (s *Sandbox) start(network *os.File) error {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
-		err := s.cmd.Start()
+		var err error
+		if network != nil {
+			err = unix.Setns(int(network.Fd()), unix.CLONE_NEWNET)
+		}
+		if err == nil {
+			err = s.cmd.Start()
+		}
 		started <- err
 		if err == nil {
 			_ = s.cmd.Wait() // how init ended says nothing: Run tells how the process did
@@ -269,17 +285,17 @@ func (s *Sandbox) send(r request, fds []int) error {
 	if err != nil {
 		return err
 	}
-	if len(text) > maxPacket {
+	if len(text) > MaxPacket {
 		return errors.New("sandbox: the process's arguments are too long")
 	}
-	if err := sendPacket(s.conn, text, fds); err != nil {
+	if err := SendPacket(s.conn, text, fds); err != nil {
 		return fmt.Errorf("sandbox: init cannot be reached: %w", err)
 	}
 	return nil
 }
 
 func (s *Sandbox) receive() (reply, []*os.File, error) {
-	text, files, err := receivePacket(s.conn)
+	text, files, err := ReceivePacket(s.conn)
 	if err != nil {
 		return reply{}, nil, err
 	}

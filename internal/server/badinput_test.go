@@ -189,7 +189,7 @@ func TestRefusedAtCreation(t *testing.T) {
 		{"distillation", func(in *input) { in.CustomizationType = types.CustomizationTypeDistillation }, "ValidationException", []string{"DISTILLATION", "FINE_TUNING and CONTINUED_PRE_TRAINING"}},
 		{"vpcConfig", func(in *input) {
 			in.VpcConfig = &types.VpcConfig{SubnetIds: []string{"subnet-0123456789abcdef0"}, SecurityGroupIds: []string{"sg-0123456789abcdef0"}}
-		}, "ValidationException", []string{"vpcConfig is not served yet", "no network"}},
+		}, "ValidationException", []string{"cannot attach jobs to a VPC", "is not run without", "cloister doctor"}},
 		{"vpcConfig of the wrong shape", func(in *input) {
 			in.VpcConfig = &types.VpcConfig{SubnetIds: []string{"subnet_1"}, SecurityGroupIds: []string{"sg-0123456789abcdef0"}}
 		}, "ValidationException", []string{"vpcConfig.subnetIds", "regular expression pattern"}},

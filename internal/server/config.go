@@ -30,6 +30,8 @@ type Config struct {
 	Names   []string `toml:"names"`
 	Account string   `toml:"account"`
 	Region  string   `toml:"region"`
+	// User is who the server becomes when it is started as root.
+	User string `toml:"user"`
 	// Store is "sqlite", the only one so far.
 	Store   string        `toml:"store"`
 	Log     LogConfig     `toml:"log"`
@@ -73,6 +75,8 @@ type SandboxConfig struct {
 	Wall    Duration `toml:"wall"`
 	// AllowSwap lets jobs run although their memory could be swapped out; the job's record says so.
 	AllowSwap bool `toml:"allow_swap"`
+	// RequireCgroup refuses to run jobs where no cgroup limits them: "true", "false", or "auto", which is true for root.
+	RequireCgroup string `toml:"require_cgroup"`
 }
 
 // Duration is a time.Duration that TOML and the environment write as text, such as "24h".
@@ -93,10 +97,10 @@ func (d Duration) MarshalText() ([]byte, error) { return []byte(time.Duration(d)
 func Default() Config {
 	return Config{
 		Listen: "127.0.0.1:8700", AdminListen: "127.0.0.1:8701", Names: []string{}, Account: string(cloister.DefaultAccount),
-		Region: string(cloister.DefaultRegion), Store: "sqlite",
+		Region: string(cloister.DefaultRegion), User: "cloister", Store: "sqlite",
 		Log: LogConfig{Level: "info", Format: "text"}, Jobs: JobsConfig{Concurrent: 1, Queue: 10},
 		Models: ModelsConfig{Aliases: map[string]string{}}, Engine: EngineConfig{Device: "cpu"},
-		Sandbox: SandboxConfig{Memory: 8192, Scratch: 4096, Shm: 512, Pids: 512, Wall: Duration(24 * time.Hour)},
+		Sandbox: SandboxConfig{Memory: 8192, Scratch: 4096, Shm: 512, Pids: 512, Wall: Duration(24 * time.Hour), RequireCgroup: "auto"},
 	}
 }
 
@@ -182,6 +186,8 @@ func (c Config) Check() error {
 		return errors.New("jobs.concurrent and jobs.queue must be at least 1")
 	case c.Sandbox.Memory < 256 || c.Sandbox.Scratch < 64 || c.Sandbox.Shm < 16 || c.Sandbox.Pids < 64 || time.Duration(c.Sandbox.Wall) < time.Minute:
 		return errors.New("sandbox: at least memory 256, scratch 64, shm 16 (MiB), pids 64 and wall 1m")
+	case c.Sandbox.RequireCgroup != "auto" && c.Sandbox.RequireCgroup != "true" && c.Sandbox.RequireCgroup != "false":
+		return fmt.Errorf("sandbox.require_cgroup %q is none of auto, true and false", c.Sandbox.RequireCgroup)
 	case c.Log.Format != "text" && c.Log.Format != "json":
 		return fmt.Errorf("log.format %q is neither text nor json", c.Log.Format)
 	}
@@ -214,6 +220,11 @@ func (c Config) AliasMap() map[string]string {
 	out := basemodel.DefaultAliases()
 	maps.Copy(out, c.Models.Aliases)
 	return out
+}
+
+// RequireCgroup says whether jobs need a cgroup, by default as root.
+func (c Config) RequireCgroup() bool {
+	return c.Sandbox.RequireCgroup == "true" || c.Sandbox.RequireCgroup == "auto" && os.Geteuid() == 0
 }
 
 // limits are the sandbox's limits.

@@ -63,8 +63,8 @@ func newKillRig(t *testing.T) killRig {
 	if r.seams, err = strconv.Atoi(string(text)); err != nil {
 		t.Fatal(err)
 	}
-	// Nine steps begin and end, four are released, two files are sealed, the model appears, the job ends.
-	if want := 2 * (2*9 + 4 + 2 + 1 + 1); r.seams != want {
+	// Nine steps begin and end, five are released, two files are sealed, the model appears, the job ends.
+	if want := 2 * (2*9 + 5 + 2 + 1 + 1); r.seams != want {
 		t.Fatalf("a job passes %d seams, want %d", r.seams, want)
 	}
 	return r

@@ -24,17 +24,22 @@ const (
 // own serves Cloister's own paths:
 //
 //	GET  /_cloister/jobs/{id}          what `cloister jobs show` shows
+//	GET  /_cloister/jobs/{id}/flows    what a job in a VPC sent and was refused
 //	GET  /_cloister/jobs/{id}/events   the event stream (text/event-stream); Last-Event-ID resumes
 //	POST /_cloister/models/{name}/compare   base and custom model side by side
 //	GET  /_cloister/capabilities       what is served, and in which regions something lies
 //
 // The edge has authenticated the caller; the service authorizes. Errors have the form of AWS's JSON services.
-func own(s *bedrock.Service, capable func(context.Context) (capabilities, error), log *slog.Logger) http.Handler {
+func own(s *bedrock.Service, jobFlows func(context.Context, string) (JobFlows, error), capable func(context.Context) (capabilities, error), log *slog.Logger) http.Handler {
 	o := ownPaths{s, log}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+api.OwnPrefix+"jobs/{id}", func(w http.ResponseWriter, r *http.Request) {
 		view, err := s.Show(r.Context(), r.PathValue("id"))
 		o.answer(w, r, view, err)
+	})
+	mux.HandleFunc("GET "+api.OwnPrefix+"jobs/{id}/flows", func(w http.ResponseWriter, r *http.Request) {
+		f, err := jobFlows(r.Context(), r.PathValue("id"))
+		o.answer(w, r, f, err)
 	})
 	mux.HandleFunc("GET "+api.OwnPrefix+"jobs/{id}/events", func(w http.ResponseWriter, r *http.Request) { o.events(w, r) })
 	mux.HandleFunc("POST "+api.OwnPrefix+"models/{name}/compare", func(w http.ResponseWriter, r *http.Request) {

@@ -47,8 +47,10 @@ type Options struct {
 	Bases    bedrock.Bases
 	Engine   bedrock.Engine
 	Executor executor.Executor
-	Log      *slog.Logger
-	Now      func() time.Time
+	// Plane carries VPCs; nil refuses jobs with a vpcConfig.
+	Plane Plane
+	Log   *slog.Logger
+	Now   func() time.Time
 	// Seams are for tests; the zero value changes nothing.
 	Seams Seams
 }
@@ -72,6 +74,7 @@ type Server struct {
 	auth     cloister.Authorizer
 	kms      *kms.Service
 	bedrock  *bedrock.Service
+	networks *networks
 	services api.Services
 	handler  *api.Handler
 	registry *prometheus.Registry
@@ -180,9 +183,12 @@ func (s *Server) wire(ctx context.Context) error {
 		Account: account, Store: s.db.S3(), Blobs: objects, Keys: s.kms, Owned: kms.NewOwned(seal, "s3"), Auth: auth, Log: o.Log,
 		Now: o.Now, Rand: rand.Reader,
 	})
+	if err := s.wireNetworks(ctx, auth, buckets); err != nil {
+		return err
+	}
 	s.bedrock = bedrock.New(bedrock.Config{
 		Account: account, Store: jobs, Auth: auth, Objects: buckets, Keys: s.kms, Owned: kms.NewOwned(seal, "bedrock"),
-		Roles: s.iam, Bases: o.Bases, Aliases: o.Config.AliasMap(), Blobs: artifacts, Executor: o.Executor, Engine: o.Engine,
+		Roles: roles{s.iam}, Bases: o.Bases, Aliases: o.Config.AliasMap(), Blobs: artifacts, Executor: o.Executor, Networks: s.networks.forJobs(), Engine: o.Engine,
 		Limits: o.Config.limits(), Concurrent: o.Config.Jobs.Concurrent, Queue: o.Config.Jobs.Queue,
 		Owner: fmt.Sprintf("%d-%s", os.Getpid(), rand.Text()), Log: o.Log, Now: o.Now,
 	})
@@ -197,10 +203,10 @@ func (s *Server) wire(ctx context.Context) error {
 	if err := s.bedrock.Recover(ctx); err != nil {
 		return err
 	}
-	s.services = api.Services{Bedrock: s.bedrock, KMS: s.kms, IAM: s.iam, STS: s.iam, S3: buckets}
+	s.services = api.Services{Bedrock: s.bedrock, EC2: s.networks.vpc, KMS: s.kms, IAM: s.iam, STS: s.iam, S3: buckets}
 	s.handler, err = api.New(api.Config{
 		Services:    s.services,
-		Credentials: s.iam, Own: own(s.bedrock, s.capabilities, o.Log), Log: o.Log, Now: o.Now, Metrics: s.registry,
+		Credentials: s.iam, Own: own(s.bedrock, s.jobFlows, s.capabilities, o.Log), Log: o.Log, Now: o.Now, Metrics: s.registry,
 	})
 	return err
 }
@@ -249,6 +255,9 @@ func (s *Server) Run(ctx context.Context) error {
 		defer stopWork()
 		g.Go(func() error { return s.bedrock.Run(work) })
 		g.Go(func() error { return s.housekeeping(ctx, stopWork) })
+		if s.networks.flows != nil {
+			g.Go(func() error { return s.networks.flows.Run(ctx) })
+		}
 	}
 	return g.Wait()
 }

@@ -46,13 +46,15 @@ type jobDoc struct {
 	TrainingLoss    *float64   `json:",omitempty"`
 	ValidationLoss  []float64  `json:",omitempty"`
 	Record          bedrock.Record
+	Subnets         []string `json:",omitempty"`
+	Groups          []string `json:",omitempty"`
 }
 
 func docOf(j bedrock.Job) (string, error) {
 	d := jobDoc{
 		j.ARN, j.Principal, j.Type, j.AskedBase, j.UsedBase, j.RoleARN, j.TrainingURI, j.ValidationURIs, j.OutputURI,
 		j.HyperParameters, j.Training, j.KeyARN, j.GrantID, j.RequestHash, j.FailureMessage, j.Modified, nil,
-		j.TrainingLoss, j.ValidationLoss, j.Record,
+		j.TrainingLoss, j.ValidationLoss, j.Record, j.Subnets, j.Groups,
 	}
 	if !j.Ended.IsZero() {
 		d.Ended = &j.Ended
@@ -80,6 +82,7 @@ func scanJob(row scanner) (bedrock.Job, error) {
 	j.TrainingURI, j.ValidationURIs, j.OutputURI = d.TrainingURI, d.ValidationURIs, d.OutputURI
 	j.HyperParameters, j.Training, j.KeyARN, j.GrantID, j.RequestHash = d.HyperParameters, d.Training, d.KeyARN, d.GrantID, d.RequestHash
 	j.FailureMessage, j.Modified, j.TrainingLoss, j.ValidationLoss, j.Record = d.FailureMessage, d.Modified, d.TrainingLoss, d.ValidationLoss, d.Record
+	j.Subnets, j.Groups = d.Subnets, d.Groups
 	if d.Ended != nil {
 		j.Ended = *d.Ended
 	}

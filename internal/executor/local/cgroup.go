@@ -37,7 +37,7 @@ const cgroupRoot = "/sys/fs/cgroup"
 const folder = "cloister"
 
 // findGroups finds out which cgroups this process can make, by making one.
-func findGroups(rootless bool) (groups, error) {
+func findGroups(rootless bool, companions []int) (groups, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(cgroupRoot, &st); err != nil {
 		return nil, fmt.Errorf("%s: %w", cgroupRoot, err)
@@ -46,7 +46,7 @@ func findGroups(rootless bool) (groups, error) {
 	var err error
 	switch {
 	case st.Type == unix.CGROUP2_SUPER_MAGIC && rootless:
-		g, err = delegated()
+		g, err = delegated(companions)
 	case st.Type == unix.CGROUP2_SUPER_MAGIC:
 		g, err = newV2(filepath.Join(cgroupRoot, folder), cgroupRoot)
 	case rootless:
@@ -83,9 +83,12 @@ func newV2(dir, top string) (*v2, error) {
 	}
 }
 
-// delegated uses the cgroup of this process, if it was delegated to its user: the process moves into a leaf
+// leafName is the cgroup into which the processes of a server move.
+const leafName = "server"
+
+// delegated uses the cgroup of this process, if it was delegated to its user: the process and its companions move into a leaf
 // of it, because a cgroup with controllers for its children may hold no process itself.
-func delegated() (*v2, error) {
+func delegated(companions []int) (*v2, error) {
 	text, err := os.ReadFile("/proc/self/cgroup")
 	if err != nil {
 		return nil, err
@@ -98,12 +101,14 @@ func delegated() (*v2, error) {
 	if unix.Access(filepath.Join(own, "cgroup.procs"), unix.W_OK) != nil || unix.Access(own, unix.W_OK) != nil {
 		return nil, errors.New("no cgroup is delegated to this user: start the server with systemd-run --user --scope -p Delegate=yes")
 	}
-	leaf := filepath.Join(own, "server")
+	leaf := filepath.Join(own, leafName)
 	if err := os.MkdirAll(leaf, 0o755); err != nil { //nolint:gosec // cgroups are readable by all
 		return nil, err
 	}
-	if err := write(leaf, "cgroup.procs", strconv.Itoa(os.Getpid())); err != nil {
-		return nil, err
+	for _, pid := range append([]int{os.Getpid()}, companions...) {
+		if err := write(leaf, "cgroup.procs", strconv.Itoa(pid)); err != nil {
+			return nil, err
+		}
 	}
 	return newV2(filepath.Join(own, folder), own)
 }
@@ -242,6 +247,37 @@ func sweepFolder(dir string) {
 			_ = os.Remove(filepath.Join(dir, e.Name()))
 		}
 	}
+}
+
+// Sweep kills what is left in the cgroups that a process made which has ended, removes them, and returns how many are still
+// there.
+func Sweep(pid int) (left int) {
+	dirs := []string{filepath.Join(cgroupRoot, folder)}
+	for _, c := range v1Controllers() {
+		dirs = append(dirs, filepath.Join(cgroupRoot, c, folder))
+	}
+	if text, err := os.ReadFile("/proc/self/cgroup"); err == nil {
+		if _, path, ok := strings.Cut(strings.TrimSpace(string(text)), "0::"); ok && filepath.Base(path) == leafName {
+			dirs = append(dirs, filepath.Join(cgroupRoot, filepath.Dir(path), folder))
+		}
+	}
+	for _, dir := range dirs {
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue // nothing was ever made there
+		}
+		for _, e := range entries {
+			if !e.IsDir() || !strings.HasSuffix(e.Name(), "."+strconv.Itoa(pid)) {
+				continue
+			}
+			group := filepath.Join(dir, e.Name())
+			_ = write(group, "cgroup.kill", "1") // Linux 5.14; its processes are dying in any case
+			if err := os.Remove(group); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				left++
+			}
+		}
+	}
+	return left
 }
 
 // makeGroup makes a cgroup, in place of one of the same name that a killed server has left and whose

@@ -28,11 +28,22 @@ import (
 type Config struct {
 	// AllowSwap lets sandboxes be made although their memory could be swapped out.
 	AllowSwap bool
-	Log       *slog.Logger
+	// RequireCgroup refuses to make sandboxes where no cgroup limits them.
+	RequireCgroup bool
+	// Rootless says that this process is root of a user namespace only, or no root at all.
+	Rootless bool
+	// Group is the group that may use the scratches; 0 is none but the job's own.
+	Group int
+	// Companions are processes that belong to this one: where a cgroup is delegated to its user, they move with it.
+	Companions []int
+	// Networks finds the namespace of a network interface; nil refuses sandboxes with one.
+	Networks func(id string) (*os.File, error)
+	Log      *slog.Logger
 }
 
 // Executor makes sandboxes on this host. It is safe for concurrent use.
 type Executor struct {
+	config   Config
 	rootless bool
 	noswap   bool
 	groups   groups // nil: the supervisor
@@ -55,13 +66,17 @@ const (
 // New looks at the host and proves, in a sandbox, that it can isolate. It returns an Executor in any case:
 // where the host cannot, Report().Unavailable says why and Create fails.
 func New(ctx context.Context, c Config) *Executor {
-	e := &Executor{rootless: os.Geteuid() != 0, uids: map[int]bool{}}
+	e := &Executor{config: c, rootless: c.Rootless || os.Geteuid() != 0, uids: map[int]bool{}}
 	e.report.Mode = "root"
 	if e.rootless {
 		e.report.Mode = "rootless"
 		e.weaker("jobs run under the server's own user id: namespaces alone part them from each other and from its files")
 	}
 	e.chooseLimits(ctx, c.Log)
+	if e.groups == nil && c.RequireCgroup {
+		e.report.Unavailable = "no cgroup limits what jobs use here, and [sandbox] require_cgroup is on: mount cgroup v2 with the memory, pids and cpu controllers, or set it to false"
+		return e
+	}
 	if err := e.chooseSwap(c.AllowSwap); err != nil {
 		e.report.Unavailable = err.Error()
 		return e
@@ -78,7 +93,7 @@ func (e *Executor) weaker(sentence string) { e.report.Weaker = append(e.report.W
 
 // chooseLimits decides what enforces memory and processes.
 func (e *Executor) chooseLimits(ctx context.Context, log *slog.Logger) {
-	g, err := findGroups(e.rootless)
+	g, err := findGroups(e.rootless, e.config.Companions)
 	if err == nil {
 		e.groups, e.report.Limits = g, g.name()
 		return
@@ -155,6 +170,17 @@ func (e *Executor) create(ctx context.Context, spec executor.Spec) (_ *box, err 
 		ScratchBytes: spec.Limits.ScratchBytes, ShmBytes: spec.Limits.ShmBytes, UID: b.uid, UserNamespace: e.rootless, Noswap: e.noswap,
 		CPUs: spec.Limits.CPUs, Pids: spec.Limits.Pids,
 	}
+	if !e.rootless {
+		config.Group = e.config.Group
+	}
+	if spec.Network != "" {
+		if e.config.Networks == nil {
+			return nil, errors.New("this executor attaches no networks")
+		}
+		if config.Network, err = e.config.Networks(spec.Network); err != nil {
+			return nil, fmt.Errorf("network interface: %w", err)
+		}
+	}
 	for _, m := range spec.Mounts {
 		config.Binds = append(config.Binds, sandbox.Bind{Source: m.Source, Target: m.Target})
 	}
@@ -228,13 +254,13 @@ func (b *box) Run(ctx context.Context, p executor.Process) (executor.Exit, error
 	if err := ctx.Err(); err != nil {
 		return executor.Exit{}, context.Cause(ctx)
 	}
-	out, err := newSink(p.Stdout)
+	out, err := NewSink(p.Stdout)
 	if err != nil {
 		return executor.Exit{}, err
 	}
-	errs, err := newSink(p.Stderr)
+	errs, err := NewSink(p.Stderr)
 	if err != nil {
-		return executor.Exit{}, errors.Join(err, out.end())
+		return executor.Exit{}, errors.Join(err, out.End())
 	}
 	before := b.killed()
 	limited, cancel := context.WithTimeout(ctx, b.limits.Wall)
@@ -243,9 +269,9 @@ func (b *box) Run(ctx context.Context, p executor.Process) (executor.Exit, error
 	defer end()
 	go b.watch(running, end, before)
 	exit, err := b.inner.Run(sandbox.Process{
-		Argv: p.Argv, Env: p.Env, Dir: p.Dir, Files: [4]*os.File{nil, out.file, errs.file, p.Control},
+		Argv: p.Argv, Env: p.Env, Dir: p.Dir, Files: [4]*os.File{nil, out.File, errs.File, p.Control},
 	}, running.Done())
-	if err := errors.Join(err, out.end(), errs.end()); err != nil {
+	if err := errors.Join(err, out.End(), errs.End()); err != nil {
 		switch {
 		case ctx.Err() != nil:
 			return executor.Exit{}, context.Cause(ctx)

@@ -6,22 +6,26 @@ import (
 	"os"
 )
 
-// sink is the write end of a pipe whose other end is copied to a writer. A nil writer has no pipe: the
-// process gets /dev/null.
-type sink struct {
-	file *os.File
-	done chan error
+// Sink is the write end of a pipe whose other end is copied to a writer. A nil writer has no pipe: the
+// process gets /dev/null. A file needs none.
+type Sink struct {
+	File *os.File
+	done chan error // nil for a file that was there before
 }
 
-func newSink(w io.Writer) (*sink, error) {
+// NewSink makes a Sink of a writer.
+func NewSink(w io.Writer) (*Sink, error) {
 	if w == nil {
-		return &sink{}, nil
+		return &Sink{}, nil
+	}
+	if file, ok := w.(*os.File); ok {
+		return &Sink{File: file}, nil
 	}
 	r, file, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
-	s := &sink{file: file, done: make(chan error, 1)}
+	s := &Sink{File: file, done: make(chan error, 1)}
 	go func() {
 		_, err := io.Copy(w, r)
 		if err != nil { // the process must not block on a pipe that nobody reads
@@ -33,10 +37,10 @@ func newSink(w io.Writer) (*sink, error) {
 	return s, nil
 }
 
-// end closes the write end and waits until everything is copied; every process that had it has ended.
-func (s *sink) end() error {
-	if s.file == nil {
+// End closes the write end and waits until everything is copied; every process that had it has ended.
+func (s *Sink) End() error {
+	if s.done == nil {
 		return nil
 	}
-	return errors.Join(s.file.Close(), <-s.done)
+	return errors.Join(s.File.Close(), <-s.done)
 }

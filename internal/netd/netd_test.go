@@ -1,0 +1,178 @@
+package netd_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/cloister/internal/executor"
+	"example.com/cloister/internal/executor/executortest"
+	"example.com/cloister/internal/netd"
+	"example.com/cloister/internal/sandbox"
+)
+
+func TestMain(m *testing.M) {
+	if code, staged := netd.Stage(); staged {
+		os.Exit(code)
+	}
+	if code, staged := sandbox.Stage(); staged {
+		os.Exit(code)
+	}
+	os.Exit(m.Run())
+}
+
+// helper starts a helper. Where the host cannot isolate the test is skipped by name, and fails in CI.
+func helper(t *testing.T) *netd.Client {
+	t.Helper()
+	rootless := os.Geteuid() != 0
+	socket, err := netd.Start(netd.Options{Rootless: rootless, Log: os.Stderr})
+	if err == nil {
+		var c *netd.Client
+		if c, err = netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless}); err == nil {
+			t.Cleanup(func() {
+				if err := c.Close(); err != nil {
+					t.Error(err)
+				}
+				<-c.Gone()
+			})
+			if why := c.Report().Unavailable + c.Report().NoNetwork; why != "" {
+				err = errors.New(why)
+			} else {
+				return c
+			}
+		}
+	}
+	if os.Getenv("CI") == "" {
+		t.Skipf("this host cannot isolate: %v", err)
+	}
+	t.Fatalf("this host cannot isolate: %v", err)
+	return nil
+}
+
+func TestConformance(t *testing.T) {
+	c := helper(t)
+	t.Logf("report: %+v", c.Report())
+	executortest.Run(t, c)
+}
+
+func limits() executor.Limits {
+	return executor.Limits{MemoryBytes: 256 << 20, ScratchBytes: 16 << 20, ShmBytes: 16 << 20, CPUs: 1, Pids: 64, Wall: time.Minute}
+}
+
+// TestHelperKilled: what waits for a killed helper is told so, and nothing of the sandbox is left, its cgroup neither.
+func TestHelperKilled(t *testing.T) {
+	c := helper(t)
+	id := "killed-" + strings.ToLower(t.Name())
+	box, err := c.Create(t.Context(), executor.Spec{ID: id, Limits: limits()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	began, ended := make(chan struct{}), make(chan error, 1)
+	out, in := io.Pipe()
+	go func() {
+		_, err := box.Run(t.Context(), executor.Process{Argv: []string{"/bin/sh", "-c", "echo on; exec sleep 3600"}, Stdout: in})
+		ended <- err
+	}()
+	go func() {
+		_, _ = out.Read(make([]byte, 3))
+		close(began)
+	}()
+	<-began
+	pid := helperOf(t)
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, executor.ErrGone) {
+			t.Errorf("Run gave %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Run does not end")
+	}
+	if _, err := c.Create(t.Context(), executor.Spec{ID: "after", Limits: limits()}); !errors.Is(err, executor.ErrGone) {
+		t.Errorf("Create gave %v", err)
+	}
+	if c.Report().Unavailable == "" {
+		t.Error("the report says that sandboxes can be made")
+	}
+	if err := box.Destroy(context.WithoutCancel(t.Context())); err != nil {
+		t.Errorf("Destroy gave %v", err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		left, _ := filepath.Glob("/sys/fs/cgroup/*/cloister/" + id + ".*")
+		more, _ := filepath.Glob("/sys/fs/cgroup/cloister/" + id + ".*")
+		if len(left)+len(more) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("cgroups are left: %v %v", left, more)
+		}
+	}
+}
+
+// helperOf is the process id of this process's latest helper.
+func helperOf(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, e := range entries {
+		line, err := os.ReadFile("/proc/" + e.Name() + "/cmdline")
+		if err != nil || string(line) != "cloister\x00netd\x00" {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + e.Name() + "/status")
+		if err == nil && strings.Contains(string(stat), "\nPPid:\t"+strconv.Itoa(os.Getpid())+"\n") {
+			found, _ = strconv.Atoi(e.Name())
+		}
+	}
+	if found == 0 {
+		t.Fatal("no helper runs")
+	}
+	return found
+}
+
+// TestAsOrdinaryUser runs the tests a second time as an ordinary user, when they run as root.
+func TestAsOrdinaryUser(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("this is the ordinary user's run")
+	}
+	helper(t)
+	dir, err := os.MkdirTemp("/var/tmp", "cloister-rootless-") //nolint:usetesting // the user must reach it
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	const nobody = 65534
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "netd.test")
+	if err := errors.Join(os.Chmod(dir, 0o755), os.WriteFile(binary, text, 0o755), os.Mkdir(dir+"/home", 0o700), os.Chown(dir+"/home", nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), binary, "-test.v")
+	cmd.Dir = dir + "/home"
+	cmd.Env = []string{"HOME=" + dir + "/home", "TMPDIR=" + dir + "/home", "PATH=/usr/bin:/bin", "CI=" + os.Getenv("CI")}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "Mode:rootless") {
+		t.Errorf("as user %d: %v\n%s", nobody, err, out)
+	}
+}
