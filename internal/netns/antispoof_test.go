@@ -18,8 +18,9 @@ func openGroup() Group {
 }
 
 // spoofCheck sends with a neighbour's address, and with one of nobody, and wants both refused on record.
-func spoofCheck(t testing.TB, s seam) error {
-	l := newLab(t, exampleVPC(openGroup()), Options{seam: s})
+func spoofCheck(tb testing.TB, s seam) error {
+	tb.Helper()
+	l := newLab(tb, exampleVPC(openGroup()), Options{seam: s})
 	a, b := l.job("eni-1", "10.20.1.11", "open"), l.job("eni-2", "10.20.1.12", "open")
 	l.job("eni-3", "10.20.1.13", "open")
 	l.serve(b, "udp", ":9000")
@@ -31,7 +32,7 @@ func spoofCheck(t testing.TB, s seam) error {
 		from := must(udpFrom(a, forged, "10.20.1.12:9000"))
 		f, err := l.flowWithin(time.Second, "eni-1", func(f Flow) bool { return f.SourcePort == from.Port() })
 		if err != nil || f.Accept || !f.Egress || f.Source != addr(forged) {
-			errs = append(errs, fmt.Errorf("a datagram with source %s: %+v, %v, want it refused on record", forged, f, err))
+			errs = append(errs, fmt.Errorf("a datagram with source %s: accept = %t (%w), want it refused on record", forged, f.Accept, err))
 		}
 	}
 	return errors.Join(errs...)
@@ -66,7 +67,7 @@ func TestIPv6(t *testing.T) {
 		check(ns.do(func() error {
 			for _, host := range []string{"[2001:db8::1]:9", "[fe80::1%eth0]:9", "[::1]:9"} {
 				if c, err := net.Dial("udp6", host); err == nil {
-					c.Close()
+					shut(c)
 					t.Errorf("%s can be sent to", host)
 				}
 			}
@@ -115,7 +116,7 @@ func (l *lab) frame(from *namespace, kind uint16, payload []byte) {
 		if err != nil {
 			return err
 		}
-		defer unix.Close(fd)
+		defer shutFD(fd)
 		i, err := net.InterfaceByName(jobDevice)
 		if err != nil {
 			return err
@@ -150,7 +151,7 @@ func TestARP(t *testing.T) {
 	arp := []byte{0, 1, 8, 0, 6, 4, 0, 2} // a reply: 10.20.1.12 is at 02:00:00:00:00:99
 	arp = append(arp, 2, 0, 0, 0, 0, 0x99, 10, 20, 1, 12, 2, 0, 0, 0, 0, 0x99, 10, 20, 1, 12)
 	l.frame(a, unix.ETH_P_ARP, arp)
-	udpFrom(a, "10.20.1.11", "10.20.1.12:9") // after the frame on the same device
+	must(udpFrom(a, "10.20.1.11", "10.20.1.12:9")) // after the frame on the same device
 	l.flow("eni-1", func(f Flow) bool { return f.Port == 9 })
 	if after := neighbours(); after != before || before == "" {
 		t.Errorf("neighbours are %q after a forged ARP reply, want %q", after, before)

@@ -17,6 +17,7 @@ type attachment struct {
 	dev      string // on the VPC's side; never used twice
 	ns       *namespace
 	subnet   Subnet
+	coming   bool // Attach is at work
 	filtered bool // its part of the filter is written
 	ready    bool // Attach has succeeded, Detach has not begun
 }
@@ -42,9 +43,10 @@ func (n *Network) Attach(i Interface) (*os.File, error) {
 	job, err := n.connect(a)
 	if err == nil {
 		n.mu.Lock()
-		defer n.mu.Unlock()
-		if !n.closed {
-			a.ready = true
+		a.coming = false
+		a.ready = !n.closed
+		n.mu.Unlock()
+		if a.ready {
 			return job, nil
 		}
 		err = errors.Join(ErrClosed, job.Close())
@@ -81,7 +83,7 @@ func (n *Network) reserve(i Interface, ns *namespace) (*attachment, error) {
 		return nil, err
 	}
 	n.lastDev++
-	a := &attachment{Interface: i, dev: "eni" + strconv.FormatUint(n.lastDev, 10), ns: ns, subnet: subnet}
+	a := &attachment{Interface: i, dev: "eni" + strconv.FormatUint(n.lastDev, 10), ns: ns, subnet: subnet, coming: true}
 	if err := n.writeInterface(a); err != nil {
 		return nil, err
 	}
@@ -113,11 +115,15 @@ func (n *Network) writeInterface(a *attachment) error {
 		t.chain(c)
 	}
 	if !n.seam.unlimited {
+		limit := uint32(maxConnections)
+		if n.seam.connections > 0 {
+			limit = n.seam.connections
+		}
 		// The job's share of what all share. These two rules do not end good packets: the chain returns.
 		t.rule(freshOf(a.dev), append(unconfirmed(), &expr.Limit{
 			Type: expr.LimitTypePkts, Rate: newPerSecond, Unit: expr.LimitTimeSecond, Burst: newBurst, Over: true,
 		}, goTo(refuse))...)
-		t.rule(freshOf(a.dev), append(unconfirmed(), &expr.Connlimit{Count: maxConnections, Flags: expr.NFT_CONNLIMIT_F_INV}, goTo(refuse))...)
+		t.rule(freshOf(a.dev), append(unconfirmed(), &expr.Connlimit{Count: limit, Flags: expr.NFT_CONNLIMIT_F_INV}, goTo(refuse))...)
 	}
 	writeJumps(t, a.dev, a.Groups)
 	for s, e := range n.interfaceElements(a) {
@@ -223,9 +229,9 @@ func (n *Network) find(id string) *attachment {
 }
 
 // Detach takes an interface away: link, flows, filter, tracked connections, and the descriptor of its namespace. It
-// returns the interface's last flows; what they say of the other end comes with the next Flows. It may be called again, also for an
-// interface that never was, and after an error. Do not give the address away again for as long as AWS does (minutes): whoever
-// had a connection to it would speak with somebody else.
+// returns the interface's last flows; what they say of the other end comes with the next Flows. It may be called again,
+// also for an interface that never was, and after an error. ErrTampered says that the interface is gone, but its last
+// flows are not known. Leave the address unused for a while: its old peers do not know that it changed hands.
 func (n *Network) Detach(id string) (Reading, error) {
 	n.mu.Lock()
 	a := n.attached[id]
@@ -233,6 +239,10 @@ func (n *Network) Detach(id string) (Reading, error) {
 		now := n.now()
 		n.mu.Unlock()
 		return Reading{From: now, To: now}, nil
+	}
+	if a.coming {
+		n.mu.Unlock()
+		return Reading{}, fmt.Errorf("detach %s: it is being attached: try again", id)
 	}
 	a.ready = false
 	n.busy.Add(1)
@@ -247,6 +257,10 @@ func (n *Network) Detach(id string) (Reading, error) {
 	if n.closed || n.attached[id] != a { // done by another call
 		now := n.now()
 		return Reading{From: now, To: now}, nil
+	}
+	if err := n.check(); errors.Is(err, ErrTampered) {
+		delete(n.attached, a.ID)
+		return Reading{}, errors.Join(fmt.Errorf("detach %s: its last flows are not known: %w", id, err), a.ns.close())
 	}
 	if err := n.count(); err != nil {
 		return Reading{}, fmt.Errorf("detach %s: %w", id, err)

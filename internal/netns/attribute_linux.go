@@ -74,7 +74,10 @@ func parseElement(b []byte) (e element, err error) {
 			if len(b) != 8 {
 				return errMalformed
 			}
-			e.expires = time.Duration(min(binary.BigEndian.Uint64(b), uint64(flowTimeout.Milliseconds()))) * time.Millisecond
+			e.expires = flowTimeout
+			if ms := binary.BigEndian.Uint64(b); ms < uint64(flowTimeout/time.Millisecond) {
+				e.expires = time.Duration(ms) * time.Millisecond
+			}
 		case unix.NFTA_SET_ELEM_EXPR:
 			return attributes(b, func(kind uint16, b []byte) (err error) {
 				if kind == unix.NFTA_EXPR_DATA {

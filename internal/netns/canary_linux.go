@@ -141,7 +141,7 @@ func sendProbe(a *attachment, to netip.AddrPort) (flowKey, error) {
 	if err != nil {
 		return flowKey{}, err
 	}
-	defer unix.Close(fd)
+	defer func() { _ = unix.Close(fd) }()
 	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: a.Addr.As4()}); err != nil {
 		return flowKey{}, err
 	}
@@ -177,7 +177,7 @@ func (v *VPC) allowsEndpoint(groups []string) bool {
 	for _, id := range groups {
 		g, _ := v.group(id)
 		for _, r := range g.Egress {
-			from, to := r.bounds(65535)
+			from, to := r.bounds()
 			tcp := r.Protocol == unix.IPPROTO_TCP && from <= endpointPort && endpointPort <= to
 			if (tcp || r.Protocol == -1) && v.peerContains(r, v.Endpoint) {
 				return true

@@ -44,7 +44,7 @@ func TestDeath(t *testing.T) {
 		t.Fatalf("the holder says %q", line)
 	}
 	job := &namespace{must(os.Open(fmt.Sprintf("/proc/%d/fd/%d", cmd.Process.Pid, fd)))}
-	defer job.close()
+	defer func() { _ = job.close() }()
 	devices := func() int {
 		h := must(openLinks(job))
 		defer h.Close()
@@ -78,7 +78,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 		return
 	}
 	dir := must(os.MkdirTemp("", "netns")) //nolint:usetesting // t.TempDir's parents are root's alone
-	t.Cleanup(func() { os.RemoveAll(dir) })
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	check(os.Chmod(dir, 0o755))
 	self := filepath.Join(dir, "netns.test")
 	check(os.WriteFile(self, must(os.ReadFile("/proc/self/exe")), 0o755))
@@ -119,7 +119,7 @@ func TestConcurrent(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				f.Close()
+				shut(f)
 				for _, err := range []error{l.SetGroups(id, []string{"other", "open"}), l.Cut(id), l.Check()} {
 					if err != nil {
 						t.Error(err)

@@ -12,7 +12,7 @@ import (
 // Names for nftables expressions, so that rules read like nft(8)'s.
 
 // reg is the i-th register of 4 bytes. Register 1 is the 16 bytes of reg(0) to reg(3).
-func reg(i int) uint32 { return uint32(unix.NFT_REG32_00 + i) }
+func reg(i uint32) uint32 { return unix.NFT_REG32_00 + i }
 
 func ifname(dev string) []byte { b := make([]byte, unix.IFNAMSIZ); copy(b, dev); return b }
 
@@ -39,10 +39,9 @@ func port(r uint32) expr.Any     { return transport(r, 2, 2) }
 func icmpType(r uint32) expr.Any { return transport(r, 0, 1) }
 func icmpCode(r uint32) expr.Any { return transport(r, 1, 1) }
 
-func is(r uint32, b ...byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpEq, Register: r, Data: b} }
-func isNot(r uint32, b ...byte) expr.Any {
-	return &expr.Cmp{Op: expr.CmpOpNeq, Register: r, Data: b}
-}
+// is and isNot compare what register 1 holds.
+func is(b ...byte) expr.Any    { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: b} }
+func isNot(b ...byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: b} }
 
 func between(r uint32, from, to []byte) expr.Any {
 	return &expr.Range{Op: expr.CmpOpEq, Register: r, FromData: from, ToData: to}
@@ -56,8 +55,9 @@ func notIn(s *nftables.Set, r uint32) expr.Any {
 	return &expr.Lookup{SourceRegister: r, SetName: s.Name, SetID: s.ID, Invert: true}
 }
 
-func vmap(s *nftables.Set, r uint32) expr.Any {
-	return &expr.Lookup{SourceRegister: r, DestRegister: unix.NFT_REG_VERDICT, IsDestRegSet: true, SetName: s.Name, SetID: s.ID}
+// vmap goes where the map says for what register 1 holds, if it says something.
+func vmap(s *nftables.Set) expr.Any {
+	return &expr.Lookup{SourceRegister: 1, DestRegister: unix.NFT_REG_VERDICT, IsDestRegSet: true, SetName: s.Name, SetID: s.ID}
 }
 
 func verdict(k expr.VerdictKind, chain string) expr.Any { return &expr.Verdict{Kind: k, Chain: chain} }
@@ -68,13 +68,13 @@ func goTo(chain string) expr.Any                        { return verdict(expr.Ve
 
 // state matches connections in any of the states.
 func state(bits uint32) []expr.Any {
-	return append(masked(expr.CtKeySTATE, bits), isNot(1, 0, 0, 0, 0))
+	return append(masked(expr.CtKeySTATE, bits), isNot(0, 0, 0, 0))
 }
 
 // unconfirmed matches connections of which no packet has passed yet. "New" is not that: UDP stays new until a reply.
 func unconfirmed() []expr.Any {
 	const confirmed = 1 << 3 // IPS_CONFIRMED, linux/netfilter/nf_conntrack_common.h
-	return append(masked(expr.CtKeySTATUS, confirmed), is(1, 0, 0, 0, 0))
+	return append(masked(expr.CtKeySTATUS, confirmed), is(0, 0, 0, 0))
 }
 
 func masked(key expr.CtKey, bits uint32) []expr.Any {

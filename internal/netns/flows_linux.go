@@ -110,13 +110,28 @@ func (n *Network) count() error {
 	for i, elements := range sets {
 		after := make(map[flowKey]counted, len(elements))
 		for _, e := range elements {
-			after[e.key] = a.add(i, e)
+			if _, twice := after[e.key]; !twice {
+				after[e.key] = a.add(i, e)
+			}
 		}
+		n.flows.carry(i, after, a.now)
 		n.flows.before[i] = after
 	}
 	n.flows.full = n.flows.full || unrecorded != n.flows.unrecorded
 	n.flows.unrecorded, n.flows.read = unrecorded, a.now
 	return nil
+}
+
+// carry keeps what a dump has missed: when the kernel makes a set larger while it walks it, elements come twice or not
+// at all. One that cannot have expired is still there, and counted this far.
+func (a *accounts) carry(set int, after map[flowKey]counted, now time.Time) {
+	elapsed := now.Sub(a.read)
+	for k, c := range a.before[set] {
+		if _, ok := after[k]; !ok && c.expires > elapsed {
+			c.idle, c.expires = c.idle+elapsed, c.expires-elapsed
+			after[k] = c
+		}
+	}
 }
 
 // accountant adds elements to accounts.

@@ -21,7 +21,7 @@ func TestFlowBytes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
+	defer shut(c)
 	const (
 		payload = 10_000_000
 		header  = 20 + 32 // IPv4, TCP with time stamps
@@ -103,7 +103,7 @@ func mark(ns *namespace, to string) error {
 		if err != nil {
 			return err
 		}
-		defer unix.Close(fd)
+		defer shutFD(fd)
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, 1); err != nil {
 			return err
 		}
@@ -112,41 +112,42 @@ func mark(ns *namespace, to string) error {
 }
 
 // settle waits until the other end has everything.
-func settle(t testing.TB, c net.Conn) {
-	t.Helper()
+func settle(tb testing.TB, c net.Conn) {
+	tb.Helper()
 	for deadline := time.Now().Add(testPatience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if i := tcpInfo(c); i.Unacked == 0 && i.Notsent_bytes == 0 {
 			return
 		}
 	}
-	t.Fatal("the other end does not acknowledge")
+	tb.Fatal("the other end does not acknowledge")
 }
 
 // sentBytes are the bytes that were sent, with those sent again.
-func sentBytes(t testing.TB, c net.Conn) int {
-	t.Helper()
+func sentBytes(tb testing.TB, c net.Conn) int {
+	tb.Helper()
 	return int(tcpInfo(c).Bytes_sent)
 }
 
 // fullCheck fills the set of accepted flows and wants new flows refused, and an established one to go on.
-func fullCheck(t testing.TB, s seam) error {
+func fullCheck(tb testing.TB, s seam) error {
+	tb.Helper()
 	s.unlimited = true
 	size := int(s.flowSize)
 	if size == 0 {
 		size = flowSize
 	}
 	g := Group{ID: "g", Egress: rules(everything().group("g")), Ingress: rules(everything().group("g"))}
-	l := newLab(t, exampleVPC(g), Options{seam: s})
+	l := newLab(tb, exampleVPC(g), Options{seam: s})
 	a, b := l.job("eni-1", "10.20.1.11", "g"), l.job("eni-2", "10.20.1.12", "g")
 	l.serve(b, "tcp", ":7000")
 	c, err := l.dial(a, "tcp", "10.20.1.12:7000", testPatience)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer shut(c)
 	var sink net.PacketConn
 	check(b.do(func() (err error) { sink, err = net.ListenPacket("udp4", "10.20.1.12:7001"); return err }))
-	defer sink.Close()
+	defer shut(sink)
 	if _, err := udpFrom(a, "10.20.1.11", "10.20.1.12:7001"); err != nil {
 		return err
 	}
@@ -193,7 +194,7 @@ func fill(ns *namespace, flows int) {
 					return err
 				}
 			}
-			unix.Close(fd)
+			shutFD(fd)
 		}
 		return nil
 	}))
@@ -206,15 +207,16 @@ func TestFullSet(t *testing.T) {
 }
 
 // recordCheck wants a connection that passed to be on record at both ends.
-func recordCheck(t testing.TB, s seam) error {
-	l := newLab(t, exampleVPC(openGroup()), Options{seam: s})
+func recordCheck(tb testing.TB, s seam) error {
+	tb.Helper()
+	l := newLab(tb, exampleVPC(openGroup()), Options{seam: s})
 	a, b := l.job("eni-1", "10.20.1.11", "open"), l.job("eni-2", "10.20.1.12", "open")
 	l.serve(b, "tcp", ":7000")
 	c, err := l.dial(a, "tcp", "10.20.1.12:7000", testPatience)
 	if err != nil {
 		return err
 	}
-	defer c.Close()
+	defer shut(c)
 	_, one := l.flowWithin(time.Second, "eni-1", func(f Flow) bool { return f.Accept && f.Egress && f.Port == 7000 })
 	return one
 }
@@ -275,11 +277,11 @@ func TestLimits(t *testing.T) {
 	unquiet(b)
 	var sink net.PacketConn
 	check(b.do(func() (err error) { sink, err = net.ListenPacket("udp4", ":7001"); return err }))
-	defer sink.Close()
+	defer shut(sink)
 	time.Sleep(100 * time.Millisecond) // room for some new flows
 	var c net.Conn
 	check(a.do(func() (err error) { c, err = net.Dial("udp4", "10.20.1.12:7001"); return err }))
-	defer c.Close()
+	defer shut(c)
 	for i := range 2000 {
 		if _, err := c.Write([]byte("x")); err != nil {
 			t.Fatal(err)
@@ -288,5 +290,85 @@ func TestLimits(t *testing.T) {
 		if _, _, err := sink.ReadFrom(make([]byte, 9)); err != nil {
 			t.Fatalf("datagram %d of one flow: %v", i, err)
 		}
+	}
+}
+
+// TestConnectionLimit wants no more connections at once than an interface's share.
+func TestConnectionLimit(t *testing.T) {
+	l := newLab(t, exampleVPC(openGroup()), Options{seam: seam{connections: 50}})
+	a := l.job("eni-1", "10.20.1.11", "open")
+	l.job("eni-2", "10.20.1.12", "open")
+	l.quiet("eni-2")
+	fill(a, 200)
+	accepted := 0
+	for _, f := range must(l.Flows()).Flows {
+		if f.Interface == "eni-1" && f.Accept {
+			accepted++
+		}
+	}
+	if accepted != 50 {
+		t.Errorf("%d connections at once, want 50", accepted)
+	}
+	check(l.Cut("eni-1"))
+	fill(a, 10)
+	if f := l.flow("eni-1", func(f Flow) bool { return f.Accept }); f.Packets != 1 {
+		t.Errorf("after the others have ended: %+v", f)
+	}
+}
+
+// TestPrune takes flows out of the kernel's sets and wants what comes then to be counted from there.
+func TestPrune(t *testing.T) {
+	l := newLab(t, exampleVPC(openGroup()), Options{})
+	a := l.job("eni-1", "10.20.1.11", "open")
+	l.job("eni-2", "10.20.1.12", "open")
+	l.quiet("eni-2")
+	var c net.Conn
+	check(a.do(func() (err error) { c, err = net.Dial("udp4", "10.20.1.12:7001"); return err }))
+	defer shut(c)
+	send := func(n int) uint64 {
+		for range n {
+			must(c.Write([]byte("x")))
+		}
+		return l.flow("eni-1", func(f Flow) bool { return f.Port == 7001 }).Packets
+	}
+	if got := send(5); got != 5 {
+		t.Errorf("%d packets, want 5", got)
+	}
+	l.mu.Lock()
+	check(l.prune(func(*flowKey, counted) bool { return true }))
+	left := len(must(l.filter.GetSetElements(l.sets.accepted)))
+	l.mu.Unlock()
+	if left != 0 {
+		t.Errorf("%d flows left, want none", left)
+	}
+	if got := send(3); got != 3 {
+		t.Errorf("%d packets, want 3", got)
+	}
+	check(l.Check())
+}
+
+// TestCarry wants a flow that a dump has missed not to be counted again.
+func TestCarry(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	key := newFlowKey("eni1", at("10.20.1.11:1000"), at("10.20.1.12:443"), 6)
+	acc := accounts{read: start, pending: map[flowID]*Flow{}}
+	acc.before[setAccepted] = map[flowKey]counted{key: {packets: 7, bytes: 700, expires: flowTimeout}}
+	after := map[flowKey]counted{}
+	acc.carry(setAccepted, after, start.Add(10*time.Second))
+	acc.before[setAccepted], acc.read = after, start.Add(10*time.Second)
+	a := accountant{accounts: &acc, now: start.Add(20 * time.Second), devices: map[string]string{"eni1": "eni-1"}}
+	a.add(setAccepted, element{key: key, packets: 9, bytes: 900, expires: flowTimeout})
+	if len(acc.pending) != 1 {
+		t.Fatalf("%d flows, want 1", len(acc.pending))
+	}
+	for _, f := range acc.pending {
+		if f.Packets != 2 || f.Bytes != 200 {
+			t.Errorf("%d packets, %d bytes, want 2 and 200", f.Packets, f.Bytes)
+		}
+	}
+	gone := map[flowKey]counted{}
+	acc.carry(setAccepted, gone, acc.read.Add(flowTimeout))
+	if len(gone) != 0 {
+		t.Errorf("an expired flow is carried on")
 	}
 }

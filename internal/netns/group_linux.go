@@ -51,7 +51,7 @@ func (w *groupWriter) direction(chain string, rules []Rule, peer func(uint32) ex
 			w.t.rule(chain, append(r.match(), peer(1), in(set, 1), then)...)
 		case !r.CIDR.Addr().Is4(): // IPv6 is closed, so such a rule allows nothing
 		case r.Protocol == unix.IPPROTO_TCP || r.Protocol == unix.IPPROTO_UDP:
-			from, to := r.bounds(65535)
+			from, to := r.bounds()
 			withPorts = append(withPorts, newBox(r.CIDR, octet(r.Protocol, r.Protocol), field{from, to, 2}))
 		case r.Protocol == unix.IPPROTO_ICMP:
 			kind, code := r.icmp()
@@ -67,7 +67,7 @@ func (w *groupWriter) direction(chain string, rules []Rule, peer func(uint32) ex
 	w.boxes(chain, "ports", withPorts, w.t.key(nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeIPAddr),
 		protocol(reg(0)), port(reg(1)), peer(reg(2)), then)
 	w.boxes(chain, "icmp", icmp, w.t.key(nftables.TypeICMPType, nftables.TypeICMPCode, nftables.TypeIPAddr),
-		protocol(1), is(1, unix.IPPROTO_ICMP), icmpType(reg(0)), icmpCode(reg(1)), peer(reg(2)), then)
+		protocol(1), is(unix.IPPROTO_ICMP), icmpType(reg(0)), icmpCode(reg(1)), peer(reg(2)), then)
 }
 
 // boxes writes sets and the rules that look into them. then is the last of load; the lookup goes before it.
@@ -93,10 +93,10 @@ func (r Rule) match() []expr.Any {
 	if r.Protocol < 0 {
 		return nil
 	}
-	e := []expr.Any{protocol(1), is(1, byte(r.Protocol))} //nolint:gosec // validated: 0 to 255
+	e := []expr.Any{protocol(1), is(byte(r.Protocol))} //nolint:gosec // validated: 0 to 255
 	switch r.Protocol {
 	case unix.IPPROTO_TCP, unix.IPPROTO_UDP:
-		from, to := r.bounds(65535)
+		from, to := r.bounds()
 		e = append(e, port(1), between(1, port16(from), port16(to)))
 	case unix.IPPROTO_ICMP:
 		kind, code := r.icmp()
@@ -106,11 +106,11 @@ func (r Rule) match() []expr.Any {
 	return e
 }
 
-// bounds are From and To with "any" replaced.
-func (r Rule) bounds(largest int) (from, to int) {
+// bounds are the ports From and To with "any" replaced.
+func (r Rule) bounds() (from, to int) {
 	from, to = max(r.From, 0), r.To
 	if to < 0 {
-		to = largest
+		to = 65535
 	}
 	return from, to
 }

@@ -10,10 +10,14 @@ import (
 func TestReach(t *testing.T) {
 	any4 := "0.0.0.0/0"
 	l := newLab(t, exampleVPC(
-		Group{ID: "train", Egress: rules(tcp(443, 443).list("pl-s3"), tcp(29500, 29600).group("train")),
-			Ingress: rules(tcp(29500, 29600).group("train"))},
-		Group{ID: "open", Egress: rules(everything().cidr(any4)),
-			Ingress: rules(tcp(8000, 8010).cidr("10.20.2.0/24"), udp(9000, 9000).cidr("10.20.1.0/24"))},
+		Group{
+			ID: "train", Egress: rules(tcp(443, 443).list("pl-s3"), tcp(29500, 29600).group("train")),
+			Ingress: rules(tcp(29500, 29600).group("train")),
+		},
+		Group{
+			ID: "open", Egress: rules(everything().cidr(any4)),
+			Ingress: rules(tcp(8000, 8010).cidr("10.20.2.0/24"), udp(9000, 9000).cidr("10.20.1.0/24")),
+		},
 		Group{ID: "more", Ingress: rules(tcp(22, 22).cidr(any4))},
 	), Options{})
 	a1, a2 := l.job("eni-1", "10.20.1.11", "train"), l.job("eni-2", "10.20.1.12", "train")
@@ -53,7 +57,7 @@ func TestReach(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			conn, err := l.dial(c.from, c.network, c.to, testPatience)
 			if err == nil {
-				conn.Close()
+				shut(conn)
 			}
 			if (err == nil) != c.want {
 				t.Errorf("%s %s: %v, want reached = %v", c.network, c.to, err, c.want)
@@ -113,7 +117,7 @@ func TestApply(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer kept.Close()
+	defer shut(kept)
 
 	apply := func() {
 		t.Helper()

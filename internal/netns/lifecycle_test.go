@@ -27,7 +27,7 @@ func TestCanary(t *testing.T) {
 	}
 	s := must(net.FileListener(f))
 	check(f.Close())
-	defer s.Close()
+	defer shut(s)
 	go answer(s)
 	for id, want := range map[string]error{"eni-1": nil, "eni-2": ErrNoEndpointRoute, "eni-3": ErrEgressBlocked, "eni-4": nil} {
 		if err := l.Canary(id); !errors.Is(err, want) {
@@ -77,7 +77,7 @@ func TestAttachRefuses(t *testing.T) {
 		"no id":              {Subnet: "subnet-a", Addr: addr("10.20.1.12"), Groups: []string{"g"}},
 	} {
 		if f, err := l.Attach(i); err == nil {
-			f.Close()
+			shut(f)
 			t.Errorf("%s: no error", name)
 		}
 	}
@@ -110,7 +110,7 @@ func TestDetach(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer kept.Close()
+	defer shut(kept)
 	r, err := l.Detach("eni-2")
 	if err != nil {
 		t.Fatal(err)
@@ -163,7 +163,7 @@ func TestTampering(t *testing.T) {
 	l := newLab(t, exampleVPC(Group{ID: "g"}), Options{})
 	check(l.Check())
 	other := must(openFilter(l.ns))
-	defer other.CloseLasting()
+	defer shutFilter(other)
 	other.FlushRuleset()
 	check(other.Flush())
 	if err := l.Check(); !errors.Is(err, ErrTampered) {
@@ -177,13 +177,32 @@ func TestTampering(t *testing.T) {
 	}
 }
 
+// TestDetachAfterTampering wants the interface gone all the same.
+func TestDetachAfterTampering(t *testing.T) {
+	l := newLab(t, exampleVPC(Group{ID: "g"}), Options{})
+	l.job("eni-1", "10.20.1.11", "g")
+	other := must(openFilter(l.ns))
+	defer shutFilter(other)
+	other.FlushRuleset()
+	check(other.Flush())
+	if _, err := l.Detach("eni-1"); !errors.Is(err, ErrTampered) {
+		t.Errorf("Detach = %v, want ErrTampered", err)
+	}
+	if _, err := l.Detach("eni-1"); err != nil {
+		t.Errorf("Detach again = %v", err)
+	}
+	if got := len(must(l.links.LinkList())); got != 1 {
+		t.Errorf("%d devices left, want lo", got)
+	}
+}
+
 func TestClosed(t *testing.T) {
 	need(t)
 	n := must(Open(exampleVPC(Group{ID: "g"}), Options{}))
 	job := must(n.Attach(Interface{ID: "eni-1", Subnet: "subnet-a", Addr: addr("10.20.1.11"), Groups: []string{"g"}}))
-	defer job.Close()
+	defer shut(job)
 	held := must(n.Listen("tcp", at(endpoint+":443"))) // keeps the VPC's namespace
-	defer held.Close()
+	defer shut(held)
 	check(n.Close())
 	check(n.Close())
 	h := must(openLinks(&namespace{job}))

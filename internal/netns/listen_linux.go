@@ -55,7 +55,7 @@ func (n *Network) listen(network string, at netip.AddrPort) (*os.File, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("listen at %s %v, which must be an address of the router: %w", network, at, err), unix.Close(fd))
 	}
-	return os.NewFile(uintptr(fd), network+" "+at.String()), nil //nolint:gosec // a descriptor is not negative
+	return os.NewFile(uintptr(fd), network+" "+at.String()), nil
 }
 
 func protocolNumber(network string) byte {

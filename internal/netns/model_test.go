@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -63,12 +64,7 @@ func modelMatches(v VPC, members map[string][]netip.Addr, r Rule, p modelPacket,
 		}
 	}
 	if r.Group != "" {
-		for _, m := range members[r.Group] {
-			if m == peer {
-				return true
-			}
-		}
-		return false
+		return slices.Contains(members[r.Group], peer)
 	}
 	if r.List != "" {
 		for _, l := range v.Lists {
@@ -167,7 +163,7 @@ func modelRun(l *lab, sets, packets int) (wrong []string, sent map[string]int) {
 	socket := map[string]int{}
 	defer func() {
 		for _, fd := range socket {
-			unix.Close(fd)
+			shutFD(fd)
 		}
 	}()
 	before := tally{flowAccepted: {}, flowRefused: {}, flowRefusedArrival: {}}
@@ -223,7 +219,7 @@ func (l *lab) become(v VPC, groups map[string][]string) {
 // quiet lets a job send nothing but what is marked: its kernel's answers would be counted too.
 func (l *lab) quiet(id string) {
 	f := must(openFilter(l.jobs[id]))
-	defer f.CloseLasting()
+	defer shutFilter(f)
 	t := &nftables.Table{Family: nftables.TableFamilyINet, Name: "quiet"}
 	f.AddTable(t)
 	policy := nftables.ChainPolicyDrop
@@ -231,7 +227,7 @@ func (l *lab) quiet(id string) {
 		Table: t, Name: "output", Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityFilter, Policy: &policy,
 	})
 	f.AddRule(&nftables.Rule{Table: t, Chain: c, Exprs: []expr.Any{
-		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, is(1, binaryutil.NativeEndian.PutUint32(1)...), accept(),
+		&expr.Meta{Key: expr.MetaKeyMARK, Register: 1}, is(binaryutil.NativeEndian.PutUint32(1)...), accept(),
 	}})
 	check(f.Flush())
 }
@@ -239,7 +235,7 @@ func (l *lab) quiet(id string) {
 // unquiet takes that back.
 func unquiet(ns *namespace) {
 	f := must(openFilter(ns))
-	defer f.CloseLasting()
+	defer shutFilter(f)
 	f.DelTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: "quiet"})
 	check(f.Flush())
 }
@@ -358,9 +354,9 @@ func TestModel(t *testing.T) {
 	}
 }
 
-func newModelLab(t testing.TB, s seam) *lab {
-	t.Helper()
-	l := newLab(t, randomVPC(rand.New(rand.NewPCG(5, 5))), Options{seam: s})
+func newModelLab(tb testing.TB, s seam) *lab {
+	tb.Helper()
+	l := newLab(tb, randomVPC(rand.New(rand.NewPCG(5, 5))), Options{seam: s})
 	for id, a := range modelAddresses {
 		l.job(id, a, "sg-0")
 		l.quiet(id)
@@ -369,9 +365,10 @@ func newModelLab(t testing.TB, s seam) *lab {
 }
 
 // modelSees says whether the model finds something wrong with a changed filter.
-func modelSees(t testing.TB, s seam) error {
+func modelSees(tb testing.TB, s seam) error {
+	tb.Helper()
 	s.unlimited = true
-	if wrong, _ := modelRun(newModelLab(t, s), 20, 20); len(wrong) > 0 {
+	if wrong, _ := modelRun(newModelLab(tb, s), 20, 20); len(wrong) > 0 {
 		return fmt.Errorf("%d verdicts differ, such as %s", len(wrong), strings.SplitN(wrong[0], ";", 2)[0])
 	}
 	return nil

@@ -52,8 +52,8 @@ func TestMain(m *testing.M) {
 }
 
 // need skips a test where this host has no network namespaces, by name; with CI set it fails.
-func need(t testing.TB) {
-	t.Helper()
+func need(tb testing.TB) {
+	tb.Helper()
 	ns, err := newNamespace()
 	if err == nil {
 		err = ns.close()
@@ -62,9 +62,9 @@ func need(t testing.TB) {
 		return
 	}
 	if os.Getenv("CI") != "" {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Skip(err)
+	tb.Skip(err)
 }
 
 func addr(s string) netip.Addr      { return netip.MustParseAddr(s) }
@@ -77,13 +77,19 @@ func (r Rule) cidr(s string) Rule   { r.CIDR = prefix(s); return r }
 func (r Rule) group(id string) Rule { r.Group = id; return r }
 func (r Rule) list(id string) Rule  { r.List = id; return r }
 func rules(r ...Rule) []Rule        { return r }
-func pointer[T any](v T) *T         { return &v }
 func must[T any](v T, err error) T  { check(err); return v }
 func check(err error) {
 	if err != nil {
 		panic(err)
 	}
 }
+
+// shut closes what a test no longer needs.
+func shut(c io.Closer) { _ = c.Close() }
+
+func shutFD(fd int) { _ = unix.Close(fd) }
+
+func shutFilter(c *nftables.Conn) { _ = c.CloseLasting() }
 
 const (
 	vpcRange = "10.20.0.0/16"
@@ -113,20 +119,20 @@ type lab struct {
 	jobs map[string]*namespace
 }
 
-func newLab(t testing.TB, v VPC, o Options) *lab {
-	t.Helper()
-	need(t)
+func newLab(tb testing.TB, v VPC, o Options) *lab {
+	tb.Helper()
+	need(tb)
 	n, err := Open(v, o)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	l := &lab{TB: t, Network: n, jobs: map[string]*namespace{}}
-	t.Cleanup(func() {
+	l := &lab{TB: tb, Network: n, jobs: map[string]*namespace{}}
+	tb.Cleanup(func() {
 		for _, ns := range l.jobs {
 			_ = ns.close()
 		}
 		if err := n.Close(); err != nil {
-			t.Errorf("Close: %v", err)
+			tb.Errorf("Close: %v", err)
 		}
 	})
 	return l
@@ -158,7 +164,7 @@ func (l *lab) serve(ns *namespace, network, address string) {
 			if err != nil {
 				return err
 			}
-			l.Cleanup(func() { p.Close() })
+			l.Cleanup(func() { shut(p) })
 			go func() {
 				b := make([]byte, 2048)
 				for {
@@ -175,7 +181,7 @@ func (l *lab) serve(ns *namespace, network, address string) {
 		if err != nil {
 			return err
 		}
-		l.Cleanup(func() { s.Close() })
+		l.Cleanup(func() { shut(s) })
 		go answer(s)
 		return nil
 	})
@@ -194,7 +200,7 @@ func answer(s net.Listener) {
 		go func() {
 			_, _ = c.Write([]byte("+"))
 			_, _ = io.Copy(io.Discard, c)
-			c.Close()
+			shut(c)
 		}()
 	}
 }
@@ -207,7 +213,7 @@ func (l *lab) reaches(from *namespace, network, to string) bool {
 	if err != nil {
 		return false
 	}
-	c.Close()
+	shut(c)
 	return true
 }
 
@@ -251,7 +257,7 @@ func connect(from *namespace, network, to string) (c net.Conn, err error) {
 			return err
 		}
 		f := os.NewFile(uintptr(fd), "tcp")
-		defer f.Close()
+		defer shut(f)
 		err = syscall.Connect(fd, &syscall.SockaddrInet4{Addr: at(to).Addr().As4(), Port: int(at(to).Port())})
 		if err != nil && !errors.Is(err, syscall.EINPROGRESS) {
 			return err
@@ -295,7 +301,7 @@ func (l *lab) raw(from *namespace, protocol int, to string, payload []byte) {
 		if err != nil {
 			return err
 		}
-		defer unix.Close(fd)
+		defer shutFD(fd)
 		full := make([]byte, 32)
 		copy(full, payload)
 		if protocol == unix.IPPROTO_ICMP {
@@ -356,9 +362,8 @@ func (l *lab) wasRefused(from, to netip.AddrPort, protocol uint8) bool {
 }
 
 type (
-	nftSet     = nftables.Set
-	nftElement = nftables.SetElement
-	nftChain   = nftables.Chain
+	nftSet   = nftables.Set
+	nftChain = nftables.Chain
 )
 
 // addVeth makes a pair of devices in the calling thread's namespace.

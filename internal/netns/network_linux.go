@@ -28,9 +28,10 @@ type Options struct {
 
 // seam lets tests take away one part of the filter, and see that a test turns red.
 type seam struct {
-	mutation  mutation
-	flowSize  uint32 // of each flow set, 0 is flowSize
-	unlimited bool   // no limits on new connections
+	mutation    mutation
+	flowSize    uint32 // of each flow set, 0 is flowSize
+	connections uint32 // of one interface, 0 is maxConnections
+	unlimited   bool   // no limits on new connections
 }
 
 type mutation int
@@ -145,10 +146,14 @@ func (n *Network) open(v VPC, query func(Query)) (err error) {
 func routerSettings() []setting {
 	redirects := []setting{{"ipv4/conf/all/send_redirects", "0"}, {"ipv4/conf/default/send_redirects", "0"}}
 	all := append([]setting{
-		{"ipv6/conf/all/disable_ipv6", "1"}, {"ipv6/conf/default/disable_ipv6", "1"},
-		{"ipv4/conf/all/rp_filter", "1"}, {"ipv4/conf/default/rp_filter", "1"},
-		{"ipv4/conf/all/accept_redirects", "0"}, {"ipv4/conf/default/accept_redirects", "0"},
-		{"ipv4/conf/all/accept_source_route", "0"}, {"ipv4/conf/default/accept_source_route", "0"},
+		{"ipv6/conf/all/disable_ipv6", "1"},
+		{"ipv6/conf/default/disable_ipv6", "1"},
+		{"ipv4/conf/all/rp_filter", "1"},
+		{"ipv4/conf/default/rp_filter", "1"},
+		{"ipv4/conf/all/accept_redirects", "0"},
+		{"ipv4/conf/default/accept_redirects", "0"},
+		{"ipv4/conf/all/accept_source_route", "0"},
+		{"ipv4/conf/default/accept_source_route", "0"},
 		// A connection that was cut must not be taken up again in its middle.
 		{"netfilter/nf_conntrack_tcp_loose", "0"},
 	}, redirects...)

@@ -68,7 +68,7 @@ func (n *Network) startResolver(v VPC, query func(Query)) (*resolver, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start resolver: %w", err)
 	}
-	defer udp.Close()
+	defer func() { _ = udp.Close() }()
 	packets, err := net.FilePacketConn(udp)
 	if err != nil {
 		return nil, fmt.Errorf("start resolver: %w", err)
@@ -77,7 +77,7 @@ func (n *Network) startResolver(v VPC, query func(Query)) (*resolver, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start resolver: %w", err), packets.Close())
 	}
-	defer tcp.Close()
+	defer func() { _ = tcp.Close() }()
 	listener, err := net.FileListener(tcp)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("start resolver: %w", err), packets.Close())

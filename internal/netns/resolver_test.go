@@ -24,7 +24,7 @@ func TestResolver(t *testing.T) {
 		t.Helper()
 		var c net.Conn
 		check(job.do(func() (err error) { c, err = net.DialTimeout(network, "10.20.0.2:53", testPatience); return err }))
-		defer c.Close()
+		defer shut(c)
 		_ = c.SetDeadline(time.Now().Add(testPatience))
 		m := new(dns.Msg)
 		m.SetQuestion(name, kind)

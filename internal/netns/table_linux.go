@@ -106,11 +106,10 @@ func (n *Network) installSets(t *transaction) {
 func (n *Network) installEnds(t *transaction) {
 	full := []expr.Any{&expr.Objref{Type: unix.NFT_OBJECT_COUNTER, Name: flowUnrecorded}, drop()}
 	s := &n.sets
-	switch n.seam.mutation {
-	case uncounted:
-		t.rule(pass, accept())
-	case countedNoMatch:
+	if n.seam.mutation == countedNoMatch {
 		t.rule(pass, count(s.accepted, s.ported, iif)...)
+	}
+	if n.seam.mutation == countedNoMatch || n.seam.mutation == uncounted {
 		t.rule(pass, accept())
 	}
 	t.rule(pass, append(count(s.accepted, s.ported, iif), accept())...)
@@ -147,9 +146,9 @@ func count(flows, ported *nftables.Set, device func(uint32) expr.Any) []expr.Any
 // installStages writes the way to there.
 func (n *Network) installStages(t *transaction) {
 	s := &n.sets
-	lo := is(1, ifname("lo")...)
+	lo := is(ifname("lo")...)
 	t.rule(antispoof, iif(1), lo, accept())
-	t.rule(antispoof, &expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, isNot(1, unix.NFPROTO_IPV4), &expr.Counter{}, drop())
+	t.rule(antispoof, &expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, isNot(unix.NFPROTO_IPV4), &expr.Counter{}, drop())
 	// There is no route to other addresses. Refused here it is on record; the routing code would drop it silently.
 	t.rule(antispoof, dest(1), notIn(s.addresses, 1), goTo(refuse))
 	if n.seam.mutation == noAntispoof {
@@ -161,22 +160,22 @@ func (n *Network) installStages(t *transaction) {
 
 	known := append(state(expr.CtStateBitESTABLISHED|expr.CtStateBitRELATED), goTo(pass))
 	// Conntrack calls ICMP invalid that neither asks nor belongs to a connection; for AWS it is for the groups to decide.
-	invalid := append([]expr.Any{protocol(1), isNot(1, unix.IPPROTO_ICMP)}, append(state(expr.CtStateBitINVALID), goTo(refuse))...)
-	egress := []expr.Any{iif(1), vmap(s.egress, 1)}
+	invalid := append([]expr.Any{protocol(1), isNot(unix.IPPROTO_ICMP)}, append(state(expr.CtStateBitINVALID), goTo(refuse))...)
+	egress := []expr.Any{iif(1), vmap(s.egress)}
 	if n.seam.mutation == noEgress {
 		egress = []expr.Any{jump(ingressStage)}
 	}
 
 	t.rule(forward, known...)
 	t.rule(forward, invalid...)
-	t.rule(forward, iif(1), vmap(s.fresh, 1))
+	t.rule(forward, iif(1), vmap(s.fresh))
 	t.rule(forward, egress...)
 	t.rule(forward, goTo(refuse))
 
 	t.rule(input, iif(1), lo, drop())
 	t.rule(input, known...)
 	t.rule(input, invalid...)
-	t.rule(input, iif(1), vmap(s.fresh, 1))
+	t.rule(input, iif(1), vmap(s.fresh))
 	t.rule(input, dest(reg(0)), protocol(reg(1)), port(reg(2)), in(s.services, reg(0)), goTo(pass))
 	t.rule(input, egress...)
 	t.rule(input, goTo(refuse))
@@ -184,10 +183,10 @@ func (n *Network) installStages(t *transaction) {
 	t.rule(output, known...) // the router answers, and opens nothing
 
 	if n.seam.mutation == noIngress {
-		t.rule(ingressStage, oif(1), isNot(1, ifname("")...), goTo(pass))
+		t.rule(ingressStage, oif(1), isNot(ifname("")...), goTo(pass))
 	}
-	t.rule(ingressStage, oif(1), vmap(s.ingress, 1))
-	t.rule(ingressStage, protocol(1), is(1, unix.IPPROTO_TCP), iif(reg(0)), dest(reg(4)), port(reg(5)), in(s.routes, reg(0)), goTo(pass))
+	t.rule(ingressStage, oif(1), vmap(s.ingress))
+	t.rule(ingressStage, protocol(1), is(unix.IPPROTO_TCP), iif(reg(0)), dest(reg(4)), port(reg(5)), in(s.routes, reg(0)), goTo(pass))
 }
 
 // key is the type of a concatenation.

@@ -119,7 +119,7 @@ func (v *VPC) validateRule(r Rule) error {
 	largest := -1
 	switch r.Protocol {
 	case unix.IPPROTO_TCP, unix.IPPROTO_UDP:
-		if from, to := r.bounds(65535); from > to {
+		if from, to := r.bounds(); from > to {
 			return fmt.Errorf("rule %+v: from-port is above to-port", r)
 		}
 		largest = 65535
