@@ -68,6 +68,7 @@ type EC2 interface {
 	DeleteNatGateway(ctx context.Context, in *ec2.DeleteNatGatewayInput, opts ...func(*ec2.Options)) (*ec2.DeleteNatGatewayOutput, error)
 	AllocateAddress(ctx context.Context, in *ec2.AllocateAddressInput, opts ...func(*ec2.Options)) (*ec2.AllocateAddressOutput, error)
 	DescribeAddresses(ctx context.Context, in *ec2.DescribeAddressesInput, opts ...func(*ec2.Options)) (*ec2.DescribeAddressesOutput, error)
+	DescribeAddressesAttribute(ctx context.Context, in *ec2.DescribeAddressesAttributeInput, opts ...func(*ec2.Options)) (*ec2.DescribeAddressesAttributeOutput, error)
 	ReleaseAddress(ctx context.Context, in *ec2.ReleaseAddressInput, opts ...func(*ec2.Options)) (*ec2.ReleaseAddressOutput, error)
 	CreateTags(ctx context.Context, in *ec2.CreateTagsInput, opts ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error)
 	DeleteTags(ctx context.Context, in *ec2.DeleteTagsInput, opts ...func(*ec2.Options)) (*ec2.DeleteTagsOutput, error)
@@ -135,6 +136,7 @@ func ec2Operations(svc EC2) []wire.Operation {
 		wire.Op("DeleteNatGateway", svc.DeleteNatGateway),
 		wire.Op("AllocateAddress", svc.AllocateAddress),
 		wire.Op("DescribeAddresses", svc.DescribeAddresses),
+		wire.Op("DescribeAddressesAttribute", svc.DescribeAddressesAttribute),
 		wire.Op("ReleaseAddress", svc.ReleaseAddress),
 		wire.Op("CreateTags", svc.CreateTags),
 		wire.Op("DeleteTags", svc.DeleteTags),

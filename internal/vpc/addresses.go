@@ -107,6 +107,23 @@ func (s *Service) DescribeAddresses(ctx context.Context, in *ec2.DescribeAddress
 	return &ec2.DescribeAddressesOutput{Addresses: out}, dryRun(in.DryRun)
 }
 
+// DescribeAddressesAttribute describes the reverse names of addresses: there are none. Terraform asks.
+func (s *Service) DescribeAddressesAttribute(ctx context.Context, in *ec2.DescribeAddressesAttributeInput, _ ...func(*ec2.Options)) (*ec2.DescribeAddressesAttributeOutput, error) {
+	if err := s.allow(ctx, "DescribeAddressesAttribute"); err != nil {
+		return nil, err
+	}
+	n, err := s.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, id := range in.AllocationIds {
+		if _, ok := n.addresses.find(id); !ok {
+			return nil, notFound("InvalidAllocationID.NotFound", "The allocation ID '%s' does not exist", id)
+		}
+	}
+	return &ec2.DescribeAddressesAttributeOutput{Addresses: []types.AddressAttribute{}}, dryRun(in.DryRun)
+}
+
 // ReleaseAddress releases an address that no NAT gateway has.
 func (s *Service) ReleaseAddress(ctx context.Context, in *ec2.ReleaseAddressInput, _ ...func(*ec2.Options)) (*ec2.ReleaseAddressOutput, error) {
 	id := aws.ToString(in.AllocationId)

@@ -74,9 +74,13 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpoi
 	}
 	region := cloister.CallFrom(ctx).Region
 	service := aws.ToString(in.ServiceName)
-	switch {
-	case in.VpcEndpointType != "" && in.VpcEndpointType != types.VpcEndpointTypeGateway:
+	if in.VpcEndpointType != "" && in.VpcEndpointType != types.VpcEndpointTypeGateway {
 		return nil, unsupported("Endpoints of type %s are not supported here: the gateway endpoint of %s is", in.VpcEndpointType, s3Service(region))
+	}
+	if err := only(in, "VpcId", "ServiceName", "VpcEndpointType", "RouteTableIds", "PolicyDocument", "TagSpecifications", "ClientToken", "IpAddressType", "ServiceRegion"); err != nil {
+		return nil, err
+	}
+	switch {
 	case service == "com.amazonaws."+string(region)+".dynamodb":
 		return nil, unsupported("The endpoint service %s is not supported here: %s is", service, s3Service(region))
 	case service != s3Service(region):
@@ -85,9 +89,6 @@ func (s *Service) CreateVpcEndpoint(ctx context.Context, in *ec2.CreateVpcEndpoi
 		return nil, unsupported("The address type %s is not supported here: IPv6 is closed", in.IpAddressType)
 	case in.ServiceRegion != nil && *in.ServiceRegion != string(region):
 		return nil, unsupported("Endpoints of services in another region are not supported here")
-	}
-	if err := only(in, "VpcId", "ServiceName", "VpcEndpointType", "RouteTableIds", "PolicyDocument", "TagSpecifications", "ClientToken", "IpAddressType", "ServiceRegion"); err != nil {
-		return nil, err
 	}
 	if err := checkEndpointPolicy(in.PolicyDocument); err != nil {
 		return nil, err

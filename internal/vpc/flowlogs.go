@@ -99,6 +99,9 @@ func flowKind(t types.FlowLogsResourceType) string {
 // newFlowLog reads and checks what CreateFlowLogs was asked.
 func newFlowLog(in *ec2.CreateFlowLogsInput) (FlowLog, error) {
 	var f FlowLog
+	if err := only(in, "ResourceType", "ResourceIds", "LogDestinationType", "LogDestination", "LogFormat", "MaxAggregationInterval", "TrafficType", "TagSpecifications", "ClientToken", "DestinationOptions"); err != nil {
+		return f, err
+	}
 	switch in.ResourceType {
 	case types.FlowLogsResourceTypeVpc, types.FlowLogsResourceTypeSubnet, types.FlowLogsResourceTypeNetworkInterface:
 	case "":
@@ -111,9 +114,6 @@ func newFlowLog(in *ec2.CreateFlowLogsInput) (FlowLog, error) {
 	}
 	if in.LogDestinationType != types.LogDestinationTypeS3 {
 		return f, unsupported("Flow logs go to S3 only here: give LogDestinationType s3")
-	}
-	if err := only(in, "ResourceType", "ResourceIds", "LogDestinationType", "LogDestination", "LogFormat", "MaxAggregationInterval", "TrafficType", "TagSpecifications", "ClientToken", "DestinationOptions"); err != nil {
-		return f, err
 	}
 	if o := in.DestinationOptions; o != nil {
 		switch {

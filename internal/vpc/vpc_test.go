@@ -141,12 +141,25 @@ func in(ctx context.Context, region cloister.Region) context.Context {
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	r := openRig(t)
+	r.t = t
+	return r
+}
+
+// newFuzzRig is a rig without helpers that end a test.
+func newFuzzRig(f *testing.F) *rig {
+	f.Helper()
+	return openRig(f)
+}
+
+func openRig(t testing.TB) *rig {
+	t.Helper()
 	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "cloister.db"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = db.Close() })
-	r := &rig{t: t, ctx: in(t.Context(), region), db: db, plane: &plane{}, gate: &gate{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	r := &rig{ctx: in(t.Context(), region), db: db, plane: &plane{}, gate: &gate{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	r.Service = r.service(r.plane)
 	return r
 }
@@ -272,3 +285,8 @@ func permission(protocol string, from, to int32, target string) []types.IpPermis
 func boolean(v bool) *types.AttributeBooleanValue { return &types.AttributeBooleanValue{Value: &v} }
 
 func (r *rig) nowFunc() func() time.Time { return func() time.Time { return r.now } }
+
+// serviceFor is another service on the same database, with another authorizer.
+func (r *rig) serviceFor(auth cloister.Authorizer) *vpc.Service {
+	return vpc.New(vpc.Config{Account: account, Store: r.db.VPC(), Auth: auth, Plane: r.plane, Now: r.nowFunc(), Rand: &counter{}})
+}

@@ -58,7 +58,8 @@ SERVED = {
         DescribeFlowLogs DeleteFlowLogs DescribeRegions DescribeAvailabilityZones DescribeDhcpOptions
         DescribeNetworkAcls DescribeAccountAttributes CreateInternetGateway AttachInternetGateway
         DetachInternetGateway DeleteInternetGateway DescribeInternetGateways CreateNatGateway DescribeNatGateways
-        DeleteNatGateway AllocateAddress DescribeAddresses ReleaseAddress CreateTags DeleteTags DescribeTags""",
+        DeleteNatGateway AllocateAddress DescribeAddresses DescribeAddressesAttribute ReleaseAddress CreateTags
+        DeleteTags DescribeTags""",
     ),
 }
 
