@@ -69,6 +69,18 @@ func advance(ctx context.Context, tx *sql.Tx, p vpc.Place, version int64) error 
 	return changed(res, err, vpc.ErrStale)
 }
 
+// Kind implements vpc.Store.
+func (s *VPC) Kind(ctx context.Context, account cloister.AccountID, kind string) ([]vpc.PlacedRow, error) {
+	rows, err := s.db.reader.QueryContext(ctx, `SELECT region, id, doc FROM vpc_resources WHERE account = $1 AND kind = $2 ORDER BY region, id`, account, kind)
+	return collect(rows, err, func(row scanner) (vpc.PlacedRow, error) {
+		r := vpc.PlacedRow{Place: vpc.Place{Account: account}, Row: vpc.Row{Kind: kind}}
+		var doc string
+		err := row.Scan(&r.Region, &r.ID, &doc)
+		r.Doc = []byte(doc)
+		return r, err
+	})
+}
+
 // Regions implements vpc.Store.
 func (s *VPC) Regions(ctx context.Context, account cloister.AccountID) ([]cloister.Region, error) {
 	rows, err := s.db.reader.QueryContext(ctx, `SELECT region FROM vpc_regions WHERE account = $1 ORDER BY region`, account)

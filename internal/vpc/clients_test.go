@@ -20,7 +20,7 @@ import (
 // serve serves EC2's operations over HTTP, for the account's root, without looking at signatures.
 func (r *rig) serve() string {
 	r.t.Helper()
-	service, err := wire.NewService("ec2", 0, r.operations()...)
+	service, err := wire.NewService("ec2", 0, operations(r.Service)...)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -256,12 +256,12 @@ func (s *Service) DeleteFlowLogs(ctx context.Context, in *ec2.DeleteFlowLogsInpu
 // FlowLogsOf returns the flow logs that an interface is in: its own, its subnet's and its VPC's, in order of id. An
 // interface that is not there has none.
 func (s *Service) FlowLogsOf(ctx context.Context, interfaceID string) ([]FlowLog, error) {
-	regions, err := s.store.Regions(ctx, s.account)
+	interfaces, err := s.interfaces(ctx, func(i *interfaceRes) bool { return i.ID == interfaceID })
 	if err != nil {
 		return nil, err
 	}
-	for _, region := range regions {
-		p := Place{s.account, region}
+	var out []FlowLog
+	for p, list := range interfaces {
 		rows, version, err := s.store.Load(ctx, p)
 		if err != nil {
 			return nil, err
@@ -270,19 +270,13 @@ func (s *Service) FlowLogsOf(ctx context.Context, interfaceID string) ([]FlowLog
 		if err != nil {
 			return nil, err
 		}
-		i, ok := n.interfaces.find(interfaceID)
-		if !ok {
-			continue
-		}
-		var out []FlowLog
 		for _, f := range n.flowLogs.items {
-			if f.Resource == i.ID || f.Resource == i.Subnet || f.Resource == i.VPC {
+			if f.Resource == list[0].ID || f.Resource == list[0].Subnet || f.Resource == list[0].VPC {
 				out = append(out, *f)
 			}
 		}
-		return out, nil
 	}
-	return nil, nil
+	return out, nil
 }
 
 // Delivered notes how the last delivery of a flow log ended, for DescribeFlowLogs; err is nil if it went well. A flow log

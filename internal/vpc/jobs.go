@@ -2,6 +2,7 @@ package vpc
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -204,27 +205,37 @@ func (n *network) reachesS3(groups []string) error {
 // Detach ends a job's interface: in the data plane, then in the store; its address is quarantined for 6 minutes, and a VPC
 // without interfaces has no network any more. It is idempotent, also after a crash.
 func (s *Service) Detach(ctx context.Context, jobID string) error {
-	regions, err := s.store.Regions(ctx, s.account)
+	interfaces, err := s.interfaces(ctx, func(i *interfaceRes) bool { return i.Job == jobID })
 	if err != nil {
 		return err
 	}
-	for _, region := range regions {
-		p := Place{s.account, region}
-		rows, version, err := s.store.Load(ctx, p)
-		if err != nil {
-			return err
-		}
-		n, err := readNetwork(p, rows, version)
-		if err != nil {
-			return err
-		}
-		for _, i := range n.interfaces.where(func(i *interfaceRes) bool { return i.Job == jobID }) {
+	for p, list := range interfaces {
+		for _, i := range list {
 			if err := s.detach(ctx, p, i); err != nil {
 				return fmt.Errorf("detach %s: %w", i.ID, err)
 			}
 		}
 	}
 	return nil
+}
+
+// interfaces are those of all regions that match.
+func (s *Service) interfaces(ctx context.Context, match func(*interfaceRes) bool) (map[Place][]*interfaceRes, error) {
+	rows, err := s.store.Kind(ctx, s.account, kindInterface)
+	if err != nil {
+		return nil, err
+	}
+	out := map[Place][]*interfaceRes{}
+	for _, row := range rows {
+		var i *interfaceRes
+		if err := json.Unmarshal(row.Doc, &i); err != nil {
+			return nil, fmt.Errorf("decode %s: %w", row.ID, err)
+		}
+		if match(i) {
+			out[row.Place] = append(out[row.Place], i)
+		}
+	}
+	return out, nil
 }
 
 func (s *Service) detach(ctx context.Context, p Place, i *interfaceRes) error {

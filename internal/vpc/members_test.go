@@ -16,13 +16,14 @@ import (
 
 	"example.com/cloister"
 	"example.com/cloister/internal/api"
+	"example.com/cloister/internal/vpc"
 	"example.com/cloister/internal/wire"
 )
 
-// operations is EC2's table on the rig's service.
-func (r *rig) operations() []wire.Operation {
+// operations is EC2's table on a service.
+func operations(s *vpc.Service) []wire.Operation {
 	return api.Services{ // the methods of nil clients are never called
-		Bedrock: (*bedrock.Client)(nil), EC2: r.Service, KMS: (*kms.Client)(nil), IAM: (*awsiam.Client)(nil), STS: (*sts.Client)(nil), S3: (*s3.Client)(nil),
+		Bedrock: (*bedrock.Client)(nil), EC2: s, KMS: (*kms.Client)(nil), IAM: (*awsiam.Client)(nil), STS: (*sts.Client)(nil), S3: (*s3.Client)(nil),
 	}.Operations()["ec2"]
 }
 
@@ -68,7 +69,7 @@ func TestNothingIsIgnored(t *testing.T) {
 	}
 	r := newRig(t)
 	refused := 0
-	for _, op := range r.operations() {
+	for _, op := range operations(r.Service) {
 		members, ok := honoured[op.Name()]
 		if !ok {
 			t.Errorf("%s is not in honoured.txt", op.Name())
@@ -101,14 +102,48 @@ func TestAuthorizationIsFirst(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	asked := &asking{}
-	svc := *r
-	svc.Service = r.serviceFor(asked)
-	for _, op := range svc.operations() {
+	for _, op := range operations(r.serviceFor(asked)) {
 		asked.actions = nil
 		_, err := op.Invoke(r.ctx, op.NewInput())
 		if cloister.Code(err) != "AccessDeniedException" || len(asked.actions) != 1 || asked.actions[0] != "ec2:"+op.Name() {
 			t.Errorf("%s asked %v and answered %v", op.Name(), asked.actions, err)
 		}
+	}
+}
+
+// TestStrangeInputs gives every operation an empty input, and one with something in every member: there is an answer.
+func TestStrangeInputs(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	for _, op := range operations(r.Service) {
+		full := op.NewInput()
+		everything(reflect.ValueOf(full).Elem(), 0)
+		for _, in := range []any{op.NewInput(), full} {
+			out, err := op.Invoke(r.ctx, in)
+			if err != nil && cloister.Code(err) == "" || err == nil && reflect.ValueOf(out).IsNil() {
+				t.Errorf("%s: %v, %v", op.Name(), out, err)
+			}
+		}
+	}
+}
+
+// everything fills a value as far down as inputs go.
+func everything(v reflect.Value, depth int) {
+	switch v.Kind() {
+	case reflect.Struct:
+		for field, value := range v.Fields() {
+			if field.IsExported() && field.Name != "DryRun" && depth < 6 {
+				everything(value, depth+1)
+			}
+		}
+	case reflect.Pointer:
+		v.Set(reflect.New(v.Type().Elem()))
+		everything(v.Elem(), depth)
+	case reflect.Slice:
+		v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+		everything(v.Index(0), depth+1)
+	default:
+		something(v)
 	}
 }
 

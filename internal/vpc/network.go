@@ -193,12 +193,15 @@ type network struct {
 	holds      table[*holdRes]
 }
 
+// kindInterface is the kind of the rows of interfaces.
+const kindInterface = "network-interface"
+
 // kinds are the tables by the kind of their rows. The names are those of EC2's resource types, except "hold".
 func (n *network) kinds() map[string]kindTable {
 	return map[string]kindTable{
 		"vpc": &n.vpcs, "subnet": &n.subnets, "security-group": &n.groups, "route-table": &n.tables, "vpc-endpoint": &n.endpoints,
 		"vpc-flow-log": &n.flowLogs, "network-acl": &n.acls, "internet-gateway": &n.gateways, "natgateway": &n.nats,
-		"elastic-ip": &n.addresses, "network-interface": &n.interfaces, "hold": &n.holds,
+		"elastic-ip": &n.addresses, kindInterface: &n.interfaces, "hold": &n.holds,
 	}
 }
 

@@ -35,6 +35,7 @@ type Config struct {
 	// and no job can be attached.
 	Plane DataPlane
 	// Last gets the flows that an interface had at its end, before DescribeNetworkInterfaces forgets it; nil drops them.
+	// It is called from several goroutines.
 	Last func(ctx context.Context, interfaceID string, r netns.Reading)
 	Log  *slog.Logger
 	Now  func() time.Time

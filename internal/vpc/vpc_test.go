@@ -126,8 +126,10 @@ type rig struct {
 	plane *plane
 	gate  *gate
 	now   time.Time
-	last  []string
-	log   bytes.Buffer
+
+	mu   sync.Mutex // guards last
+	last []string
+	log  bytes.Buffer
 }
 
 const (
@@ -152,14 +154,14 @@ func newFuzzRig(f *testing.F) *rig {
 	return openRig(f)
 }
 
-func openRig(t testing.TB) *rig {
-	t.Helper()
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "cloister.db"))
+func openRig(tb testing.TB) *rig {
+	tb.Helper()
+	db, err := store.Open(tb.Context(), filepath.Join(tb.TempDir(), "cloister.db"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	t.Cleanup(func() { _ = db.Close() })
-	r := &rig{ctx: in(t.Context(), region), db: db, plane: &plane{}, gate: &gate{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	tb.Cleanup(func() { _ = db.Close() })
+	r := &rig{ctx: in(tb.Context(), region), db: db, plane: &plane{}, gate: &gate{}, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	r.Service = r.service(r.plane)
 	return r
 }
@@ -171,6 +173,8 @@ func (r *rig) service(p vpc.DataPlane) *vpc.Service {
 		Now: func() time.Time { return r.now }, Rand: &counter{n: uint64(r.now.UnixNano())},
 		Last: func(_ context.Context, id string, reading netns.Reading) {
 			if reading.Full {
+				r.mu.Lock()
+				defer r.mu.Unlock()
 				r.last = append(r.last, id)
 			}
 		},

@@ -15,6 +15,7 @@ CREATE TABLE vpc_resources (
   doc     TEXT NOT NULL,
   PRIMARY KEY (account, region, id)
 );
+CREATE INDEX vpc_resources_by_kind ON vpc_resources (account, kind, region, id);
 
 -- +goose Down
 DROP TABLE vpc_resources;
