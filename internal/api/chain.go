@@ -202,7 +202,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, x *exchange, er
 	switch name {
 	case serviceS3:
 		dialect = sigv4.DialectS3
-	case serviceEC2, serviceIAM, serviceSTS:
+	case serviceEC2:
+		dialect = sigv4.DialectEC2
+	case serviceIAM, serviceSTS:
 		dialect = sigv4.DialectQuery
 	}
 	if problem, ok := errors.AsType[*sigv4.SignatureError](err); ok {

@@ -118,6 +118,8 @@ func TestAnswers(t *testing.T) {
 		"unserved service":      {"dynamodb", rootKey, rootSecret, "POST", "/", "{}", json11("DynamoDB.ListTables"), 400, `dynamodb`, "UnknownOperationException"},
 		"unserved form service": {"rds", rootKey, rootSecret, "POST", "/", "Action=DescribeDBInstances", form, 400, `&#34;rds&#34;`, ""},
 		"ec2":                   {"ec2", rootKey, rootSecret, "POST", "/", "Action=DescribeVpcs&Version=2016-11-15&VpcId.1=vpc-1", form, 200, "<vpcId>vpc-1</vpcId>", ""},
+		"ec2 bad key":           {"ec2", "AKIANOBODY", rootSecret, "POST", "/", "Action=DescribeVpcs&Version=2016-11-15", form, 401, "<Code>AuthFailure</Code>", ""},
+		"ec2 bad secret":        {"ec2", rootKey, "x", "POST", "/", "Action=DescribeVpcs&Version=2016-11-15", form, 401, "<Code>AuthFailure</Code>", ""},
 		"ec2 unserved":          {"ec2", rootKey, rootSecret, "POST", "/", "Action=RunInstances&Version=2016-11-15", form, 400, "<Errors><Error><Code>", ""},
 		"own":                   {"cloister", rootKey, rootSecret, "GET", "/_cloister/x", "", nil, 200, "own arn:aws:iam::123456789012:root", ""},
 		"own path as s3":        {"s3", rootKey, rootSecret, "GET", "/_cloister/x", "", nil, 400, "InvalidRequest", ""},

@@ -46,10 +46,12 @@ const (
 	DialectJSON  Dialect = iota // rest-json and json: bedrock, kms, and Cloister's own paths
 	DialectQuery                // query: iam, sts
 	DialectS3
+	DialectEC2 // query's, but for who cannot be authenticated
 )
 
 // For returns the error that AWS's services of a dialect answer.
-// Sources: S3 API Reference, "Error responses"; IAM API Reference and KMS API Reference, "Common errors".
+// Sources: S3 API Reference, "Error responses"; IAM API Reference and KMS API Reference, "Common errors"; EC2 API Reference,
+// "Error codes", AuthFailure.
 func (p *SignatureError) For(d Dialect) *cloister.Error {
 	row := codes(p.Kind)
 	code, status := row.json, row.status
@@ -58,6 +60,11 @@ func (p *SignatureError) For(d Dialect) *cloister.Error {
 		code = row.query
 	case DialectS3:
 		code, status = row.s3, row.s3Status
+	case DialectEC2:
+		code = row.query
+		if code == "SignatureDoesNotMatch" || code == "InvalidClientTokenId" {
+			code, status = "AuthFailure", http.StatusUnauthorized
+		}
 	case DialectJSON:
 	}
 	return cloister.Errorf(code, "%s", sentence(p.text)).WithStatus(status)
