@@ -39,12 +39,12 @@ func port(r uint32) expr.Any     { return transport(r, 2, 2) }
 func icmpType(r uint32) expr.Any { return transport(r, 0, 1) }
 func icmpCode(r uint32) expr.Any { return transport(r, 1, 1) }
 
-// is and isNot compare what register 1 holds.
+// is, isNot and between compare what register 1 holds.
 func is(b ...byte) expr.Any    { return &expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: b} }
 func isNot(b ...byte) expr.Any { return &expr.Cmp{Op: expr.CmpOpNeq, Register: 1, Data: b} }
 
-func between(r uint32, from, to []byte) expr.Any {
-	return &expr.Range{Op: expr.CmpOpEq, Register: r, FromData: from, ToData: to}
+func between(from, to []byte) expr.Any {
+	return &expr.Range{Op: expr.CmpOpEq, Register: 1, FromData: from, ToData: to}
 }
 
 func in(s *nftables.Set, r uint32) expr.Any {
@@ -80,7 +80,9 @@ func unconfirmed() []expr.Any {
 func masked(key expr.CtKey, bits uint32) []expr.Any {
 	return []expr.Any{
 		&expr.Ct{Key: key, Register: 1},
-		&expr.Bitwise{SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4)},
+		&expr.Bitwise{
+			SourceRegister: 1, DestRegister: 1, Len: 4, Mask: binaryutil.NativeEndian.PutUint32(bits), Xor: make([]byte, 4),
+		},
 	}
 }
 

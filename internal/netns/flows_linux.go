@@ -50,7 +50,7 @@ type flowID struct {
 
 // Flows returns what passed and what was refused since the last call, in no order. A flow between two interfaces is there
 // twice, once for each end; where the receiver's groups refused it, the sender's accepted it, as in AWS. Bytes are those
-// of IP packets; packets may be fewer than on a wire, as large sends are counted before they are cut up. Call it every
+// of IP packets. Call it every
 // 10 seconds, and no less than every minute. After an error nothing is lost: it comes with the next call, but an
 // interface whose flows could not be read for two calls is one to stop.
 func (n *Network) Flows() (Reading, error) {
@@ -167,7 +167,8 @@ func (a *accountant) add(set int, e element) counted {
 		if f == nil {
 			from, to := e.key.ports()
 			f = &Flow{
-				Interface: iface, Source: e.key.source(), Dest: e.key.dest(), SourcePort: from, Port: to, Protocol: e.key.protocol(),
+				Interface: iface, Source: e.key.source(), Dest: e.key.dest(),
+				SourcePort: from, Port: to, Protocol: e.key.protocol(),
 				Egress: egress, Accept: accept, First: a.read,
 			}
 			a.pending[id] = f
@@ -191,36 +192,50 @@ func (a *accountant) add(set int, e element) counted {
 	return c
 }
 
-// prune removes flows from the kernel's sets. That it could not is no error: the kernel forgets them later.
-func (n *Network) prune(which func(*flowKey, counted) bool) error {
-	sets := [flowSets]*nftables.Set{n.sets.accepted, n.sets.refused, n.sets.refusedOnArrival}
-	var gone [flowSets][]flowKey
-	t := n.begin()
-	found := false
-	for i, set := range sets {
-		var elements []nftables.SetElement
+// flowKeys are keys in each flow set.
+type flowKeys [flowSets][]flowKey
+
+// removable are flows that may be taken out of the kernel's sets.
+func (n *Network) removable(which func(*flowKey, counted) bool) (keys flowKeys) {
+	for i := range keys {
 		for k, c := range n.flows.before[i] {
 			if c.expires > flowExpiring && which(&k, c) {
-				gone[i] = append(gone[i], k)
-				elements = append(elements, nftables.SetElement{Key: k[:]})
+				keys[i] = append(keys[i], k)
 			}
 		}
-		found = found || len(elements) > 0
+	}
+	return keys
+}
+
+func (t *transaction) removeFlows(keys flowKeys) {
+	for i, set := range [flowSets]*nftables.Set{t.n.sets.accepted, t.n.sets.refused, t.n.sets.refusedOnArrival} {
+		elements := make([]nftables.SetElement, len(keys[i]))
+		for j := range keys[i] {
+			elements[j].Key = keys[i][j][:]
+		}
 		t.remove(set, elements...)
 	}
-	if !found {
-		return nil
-	}
-	if err := t.commit(); err != nil {
-		if errors.Is(err, ErrTampered) {
-			return err
+}
+
+// removed says that keys are out of the kernel's sets.
+func (a *accounts) removed(keys flowKeys) {
+	for i := range keys {
+		for _, k := range keys[i] {
+			delete(a.before[i], k)
 		}
-		return nil
 	}
-	for i := range gone {
-		for _, k := range gone[i] {
-			delete(n.flows.before[i], k)
-		}
+}
+
+// prune removes flows from the kernel's sets. That it could not is no error: the kernel forgets them later.
+func (n *Network) prune(which func(*flowKey, counted) bool) error {
+	keys := n.removable(which)
+	t := n.begin()
+	t.removeFlows(keys)
+	err := t.commit()
+	if err == nil {
+		n.flows.removed(keys)
+	} else if errors.Is(err, ErrTampered) {
+		return err
 	}
 	return nil
 }

@@ -37,41 +37,72 @@ type groupWriter struct {
 	sets           []*nftables.Set
 }
 
-// direction writes the rules of one direction. Those with a CIDR become elements of sets with intervals, so that a
-// thousand rules cost what one does; the others one rule each.
+// direction writes the rules of one direction. What is allowed becomes elements of sets with intervals, so that a thousand
+// rules cost what one does: those with a CIDR together, those with a group or a list by that.
 func (w *groupWriter) direction(chain string, rules []Rule, peer func(uint32) expr.Any, then expr.Any) {
-	var all, withPorts, icmp []box
+	var cidrs []Rule
+	peers := map[*nftables.Set][]Rule{}
 	for _, r := range rules {
 		switch {
-		case r.Group != "" || r.List != "":
-			set := w.members[r.Group]
-			if r.List != "" {
-				set = w.lists[r.List]
-			}
-			w.t.rule(chain, append(r.match(), peer(1), in(set, 1), then)...)
-		case !r.CIDR.Addr().Is4(): // IPv6 is closed, so such a rule allows nothing
-		case r.Protocol == unix.IPPROTO_TCP || r.Protocol == unix.IPPROTO_UDP:
+		case r.Group != "":
+			peers[w.members[r.Group]] = append(peers[w.members[r.Group]], r)
+		case r.List != "":
+			peers[w.lists[r.List]] = append(peers[w.lists[r.List]], r)
+		case r.CIDR.Addr().Is4(): // IPv6 is closed, so a rule of it allows nothing
+			cidrs = append(cidrs, r)
+		}
+	}
+	w.kinds(chain, cidrs, peer, then)
+	for set, rules := range peers {
+		w.kinds(chain, rules, nil, peer(1), in(set, 1), then)
+	}
+}
+
+// kinds writes rules by what they look at besides the peer. then are what follows where one matches; the peer's address is
+// part of the key where it is not nil.
+func (w *groupWriter) kinds(chain string, rules []Rule, peer func(uint32) expr.Any, then ...expr.Any) {
+	var all, withPorts, icmp []box
+	for _, r := range rules {
+		switch r.Protocol {
+		case unix.IPPROTO_TCP, unix.IPPROTO_UDP:
 			from, to := r.bounds()
 			withPorts = append(withPorts, newBox(r.CIDR, octet(r.Protocol, r.Protocol), field{from, to, 2}))
-		case r.Protocol == unix.IPPROTO_ICMP:
+		case unix.IPPROTO_ICMP:
 			kind, code := r.icmp()
 			icmp = append(icmp, newBox(r.CIDR, kind, code))
-		case r.Protocol == -1:
+		case -1:
 			all = append(all, newBox(r.CIDR, octet(0, 255)))
 		default:
 			all = append(all, newBox(r.CIDR, octet(r.Protocol, r.Protocol)))
 		}
 	}
-	w.boxes(chain, "all", all, w.t.key(nftables.TypeInetProto, nftables.TypeIPAddr),
-		protocol(reg(0)), peer(reg(1)), then)
-	w.boxes(chain, "ports", withPorts, w.t.key(nftables.TypeInetProto, nftables.TypeInetService, nftables.TypeIPAddr),
-		protocol(reg(0)), port(reg(1)), peer(reg(2)), then)
-	w.boxes(chain, "icmp", icmp, w.t.key(nftables.TypeICMPType, nftables.TypeICMPCode, nftables.TypeIPAddr),
-		protocol(1), is(unix.IPPROTO_ICMP), icmpType(reg(0)), icmpCode(reg(1)), peer(reg(2)), then)
+	key := func(fields ...nftables.SetDatatype) nftables.SetDatatype {
+		if peer != nil {
+			fields = append(fields, nftables.TypeIPAddr)
+		}
+		return w.t.key(fields...)
+	}
+	load := func(e ...expr.Any) []expr.Any {
+		if peer != nil {
+			e = append(e, peer(reg(2)))
+		}
+		return e
+	}
+	w.boxes(chain, "ports", withPorts, key(nftables.TypeInetProto, nftables.TypeInetService),
+		load(protocol(reg(0)), port(reg(1))), then)
+	icmpLoad := append([]expr.Any{protocol(1), is(unix.IPPROTO_ICMP)}, load(icmpType(reg(0)), icmpCode(reg(1)))...)
+	w.boxes(chain, "icmp", icmp, key(nftables.TypeICMPType, nftables.TypeICMPCode), icmpLoad, then)
+	if peer != nil {
+		w.boxes(chain, "all", all, key(nftables.TypeInetProto), []expr.Any{protocol(reg(0)), peer(reg(1))}, then)
+		return
+	}
+	for _, b := range all { // one field is no concatenation, and few ask for it
+		w.t.rule(chain, append([]expr.Any{protocol(1), between(b.corner(b.from)[:1], b.corner(b.to)[:1])}, then...)...)
+	}
 }
 
-// boxes writes sets and the rules that look into them. then is the last of load; the lookup goes before it.
-func (w *groupWriter) boxes(chain, kind string, all []box, key nftables.SetDatatype, load ...expr.Any) {
+// boxes writes sets, and the rules that look into them.
+func (w *groupWriter) boxes(chain, kind string, all []box, key nftables.SetDatatype, load, then []expr.Any) {
 	for _, part := range disjoint(all) {
 		s := w.t.set(&nftables.Set{
 			Name:     fmt.Sprintf("%s_%s_%d", chain, kind, w.t.n.lastSet+1),
@@ -83,27 +114,8 @@ func (w *groupWriter) boxes(chain, kind string, all []box, key nftables.SetDatat
 			elements[i] = nftables.SetElement{Key: b.corner(b.from), KeyEnd: b.corner(b.to)}
 		}
 		w.t.add(s, elements...)
-		load, then := load[:len(load)-1], load[len(load)-1]
-		w.t.rule(chain, append(slices.Clone(load), in(s, reg(0)), then)...)
+		w.t.rule(chain, slices.Concat(load, []expr.Any{in(s, reg(0))}, then)...)
 	}
-}
-
-// match is the part of a rule that says which packets, without the peer.
-func (r Rule) match() []expr.Any {
-	if r.Protocol < 0 {
-		return nil
-	}
-	e := []expr.Any{protocol(1), is(byte(r.Protocol))} //nolint:gosec // validated: 0 to 255
-	switch r.Protocol {
-	case unix.IPPROTO_TCP, unix.IPPROTO_UDP:
-		from, to := r.bounds()
-		e = append(e, port(1), between(1, port16(from), port16(to)))
-	case unix.IPPROTO_ICMP:
-		kind, code := r.icmp()
-		e = append(e, icmpType(1), between(1, []byte{byte(kind.from)}, []byte{byte(kind.to)}), //nolint:gosec // validated
-			icmpCode(1), between(1, []byte{byte(code.from)}, []byte{byte(code.to)})) //nolint:gosec // validated
-	}
-	return e
 }
 
 // bounds are the ports From and To with "any" replaced.
@@ -127,14 +139,13 @@ func (r Rule) icmp() (kind, code field) {
 	return kind, code
 }
 
-func port16(p int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(p)) } //nolint:gosec // validated: 0 to 65535
-
 // field is what a rule allows in one field of a packet: a range, both ends inclusive, and the field's bytes.
 type field struct{ from, to, width int }
 
 func octet(from, to int) field { return field{from, to, 1} }
 
-// box is what a rule allows: a range in each of up to three fields, the last of which is an address.
+// box is what a rule allows: a range in each of up to three fields, the last of which is the peer's address if the rule has
+// a CIDR.
 type box struct {
 	from, to [3]uint32
 	width    [3]int
@@ -142,10 +153,14 @@ type box struct {
 }
 
 func newBox(peer netip.Prefix, fields ...field) box {
-	b := box{fields: len(fields) + 1}
+	b := box{fields: len(fields)}
 	for i, f := range fields {
 		b.from[i], b.to[i], b.width[i] = uint32(f.from), uint32(f.to), f.width //nolint:gosec // validated: 0 to 65535
 	}
+	if !peer.IsValid() {
+		return b
+	}
+	b.fields++
 	first, end := peer.Masked().Addr().As4(), last(peer).As4()
 	i := len(fields)
 	b.from[i], b.to[i], b.width[i] = binary.BigEndian.Uint32(first[:]), binary.BigEndian.Uint32(end[:]), 4

@@ -13,6 +13,10 @@ import (
 // jobDevice is the interface's name in the job's namespace.
 const jobDevice = "eth0"
 
+// linkMTU is the largest that veth takes. AWS's is 9001, but here no wire cuts packets up: with 1500 or 9001 one connection
+// has half the throughput (measured on two cores, kernel 6.18), and the counters would count large sends before they are cut.
+const linkMTU = 65535
+
 // connect joins the job's namespace to the VPC's.
 func (n *Network) connect(a *attachment) (*os.File, error) {
 	if err := a.ns.set(
@@ -23,7 +27,8 @@ func (n *Network) connect(a *attachment) (*os.File, error) {
 		return nil, err
 	}
 	err := n.links.LinkAdd(&netlink.Veth{
-		LinkAttrs: netlink.LinkAttrs{Name: a.dev, TxQLen: 1000}, PeerName: jobDevice, PeerNamespace: netlink.NsFd(int(a.ns.file.Fd())),
+		LinkAttrs: netlink.LinkAttrs{Name: a.dev, TxQLen: 1000, MTU: linkMTU},
+		PeerName:  jobDevice, PeerNamespace: netlink.NsFd(int(a.ns.file.Fd())),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make veth pair (the kernel needs veth): %w", err)
@@ -67,15 +72,19 @@ func (n *Network) join(a *attachment, job *netlink.Handle) error {
 		return fmt.Errorf("set link up: %w", err)
 	}
 	router := a.subnet.router()
-	if err := errors.Join(n.links.NeighSet(neighbour(outer, a.Addr, inner)), job.NeighSet(neighbour(inner, router, outer))); err != nil {
+	err = errors.Join(n.links.NeighSet(neighbour(outer, a.Addr, inner)), job.NeighSet(neighbour(inner, router, outer)))
+	if err != nil {
 		return fmt.Errorf("set neighbour: %w", err)
+	}
+	onLink := func(l netlink.Link, a netip.Addr) netlink.Route {
+		return netlink.Route{LinkIndex: l.Attrs().Index, Dst: ipNet(netip.PrefixFrom(a, 32)), Scope: netlink.SCOPE_LINK}
 	}
 	for _, r := range []struct {
 		in    *netlink.Handle
 		route netlink.Route
 	}{
-		{job, netlink.Route{LinkIndex: inner.Attrs().Index, Dst: ipNet(netip.PrefixFrom(router, 32)), Scope: netlink.SCOPE_LINK}},
-		{n.links, netlink.Route{LinkIndex: outer.Attrs().Index, Dst: ipNet(netip.PrefixFrom(a.Addr, 32)), Scope: netlink.SCOPE_LINK}},
+		{job, onLink(inner, router)},
+		{n.links, onLink(outer, a.Addr)},
 		{job, netlink.Route{LinkIndex: inner.Attrs().Index, Gw: router.AsSlice()}},
 	} {
 		if err := r.in.RouteAdd(&r.route); err != nil {

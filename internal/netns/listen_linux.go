@@ -53,7 +53,8 @@ func (n *Network) listen(network string, at netip.AddrPort) (*os.File, error) {
 		err = unix.Listen(fd, backlog)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("listen at %s %v, which must be an address of the router: %w", network, at, err), unix.Close(fd))
+		err = fmt.Errorf("listen at %s %v, which must be an address of the router: %w", network, at, err)
+		return nil, errors.Join(err, unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), network+" "+at.String()), nil
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // Probe says what this host can do, by doing it: it makes a VPC with two interfaces, tries what must pass and what must
-// not, and takes it away again. All its packets stay inside. Where a step fails, those that need it are not OK either. It takes well below
-// a second.
+// not, and takes it away again. All its packets stay inside. Where a step fails, those that need it are not OK either. It
+// takes well below a second.
 func Probe() []Finding {
 	p := &probe{}
 	defer func() { _ = p.end() }()

@@ -212,7 +212,8 @@ func answers(b []byte, seq uint32, each func(flags uint16, body []byte) error) (
 		if length < unix.NLMSG_HDRLEN || length > len(b) {
 			return true, errMalformed
 		}
-		kind, flags, number := binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:]), binary.NativeEndian.Uint32(b[8:])
+		kind, flags := binary.NativeEndian.Uint16(b[4:]), binary.NativeEndian.Uint16(b[6:])
+		number := binary.NativeEndian.Uint32(b[8:])
 		body := b[unix.NLMSG_HDRLEN:length]
 		b = b[min((length+3)&^3, len(b)):]
 		switch {

@@ -121,14 +121,16 @@ func (r *resolver) ServeDNS(w dns.ResponseWriter, m *dns.Msg) {
 		answer.Rcode = dns.RcodeNameError
 	case q.Qtype == dns.TypeA: // other types of a known name: no error, no answer
 		answer.Answer = []dns.RR{&dns.A{
-			Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: answerSeconds}, A: known.endpoint.AsSlice(),
+			Hdr: dns.RR_Header{Name: q.Name, Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: answerSeconds},
+			A:   known.endpoint.AsSlice(),
 		}}
 		answers = []string{known.endpoint.String()}
 	}
 	if r.query != nil {
 		from, _ := netip.ParseAddrPort(w.RemoteAddr().String())
 		r.query(Query{
-			Time: r.net.now(), From: from.Addr(), Name: name, Type: dns.Type(q.Qtype).String(), RCode: dns.RcodeToString[answer.Rcode], Answers: answers,
+			Time: r.net.now(), From: from.Addr(), Name: name, Type: dns.Type(q.Qtype).String(),
+			RCode: dns.RcodeToString[answer.Rcode], Answers: answers,
 		})
 	}
 	_ = w.WriteMsg(answer) // whoever asked has gone

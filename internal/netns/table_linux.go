@@ -71,11 +71,14 @@ func (n *Network) installSets(t *transaction) {
 	s := &n.sets
 	device := func(name string) *nftables.Set {
 		return t.set(&nftables.Set{
-			Name: name, IsMap: true, KeyByteOrder: binaryutil.NativeEndian, KeyType: nftables.TypeIFName, DataType: nftables.TypeVerdict,
+			Name: name, IsMap: true, KeyByteOrder: binaryutil.NativeEndian,
+			KeyType: nftables.TypeIFName, DataType: nftables.TypeVerdict,
 		})
 	}
 	s.fresh, s.egress, s.ingress = device("eni_fresh"), device("eni_egress"), device("eni_ingress")
-	s.sources = t.set(&nftables.Set{Name: "eni_source", Concatenation: true, KeyType: t.key(nftables.TypeIFName, nftables.TypeIPAddr)})
+	s.sources = t.set(&nftables.Set{
+		Name: "eni_source", Concatenation: true, KeyType: t.key(nftables.TypeIFName, nftables.TypeIPAddr),
+	})
 	s.addresses = t.set(&nftables.Set{Name: "vpc_destinations", KeyType: nftables.TypeIPAddr})
 	s.services = t.set(&nftables.Set{
 		Name: "vpc_services", Concatenation: true,
@@ -139,7 +142,8 @@ func count(flows, ported *nftables.Set, device func(uint32) expr.Any) []expr.Any
 		e = append(e, &expr.Immediate{Register: reg(7), Data: make([]byte, 4)})
 	}
 	return append(e, &expr.Dynset{
-		SrcRegKey: reg(0), SetName: flows.Name, SetID: flows.ID, Operation: unix.NFT_DYNSET_OP_UPDATE, Exprs: []expr.Any{&expr.Counter{}},
+		SrcRegKey: reg(0), SetName: flows.Name, SetID: flows.ID,
+		Operation: unix.NFT_DYNSET_OP_UPDATE, Exprs: []expr.Any{&expr.Counter{}},
 	})
 }
 
@@ -186,7 +190,8 @@ func (n *Network) installStages(t *transaction) {
 		t.rule(ingressStage, oif(1), isNot(ifname("")...), goTo(pass))
 	}
 	t.rule(ingressStage, oif(1), vmap(s.ingress))
-	t.rule(ingressStage, protocol(1), is(unix.IPPROTO_TCP), iif(reg(0)), dest(reg(4)), port(reg(5)), in(s.routes, reg(0)), goTo(pass))
+	t.rule(ingressStage, protocol(1), is(unix.IPPROTO_TCP),
+		iif(reg(0)), dest(reg(4)), port(reg(5)), in(s.routes, reg(0)), goTo(pass))
 }
 
 // key is the type of a concatenation.

@@ -2,8 +2,12 @@ package netns
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"syscall"
 	"testing"
+
+	"github.com/google/nftables"
 )
 
 // TestReach tries the flows that groups decide between two interfaces.
@@ -49,6 +53,8 @@ func TestReach(t *testing.T) {
 		{"UDP by CIDR", a4, "udp", "10.20.2.13:9000", true},
 		{"UDP by another CIDR", b, "udp", "10.20.1.14:9000", false},
 		{"the second group allows", b, "tcp", "10.20.1.14:22", true},
+		{"another port of the endpoint", a4, "tcp", endpoint + ":80", false},
+		{"another protocol of the endpoint", a4, "udp", endpoint + ":443", false},
 		{"the router itself", a4, "tcp", "10.20.1.1:22", false},
 		{"the internet", a4, "tcp", "192.0.2.1:443", false},
 		{"the metadata service", a4, "tcp", "169.254.169.254:80", false},
@@ -230,4 +236,42 @@ func TestOverlappingRules(t *testing.T) {
 	if l.reaches(a, "tcp", "10.20.2.12:8021") {
 		t.Error("port 8021 was reached")
 	}
+}
+
+// TestManyRules applies more rules in one transaction than there is room for acknowledgements.
+func TestManyRules(t *testing.T) {
+	v := exampleVPC()
+	for i := range 50 {
+		g := Group{ID: fmt.Sprintf("sg-%d", i)}
+		for p := range 10 {
+			g.Egress = append(g.Egress, tcp(7000+p, 7000+p).group("sg-0"), udp(p, p).list("pl-s3"))
+			g.Ingress = append(g.Ingress, tcp(7000+p, 7000+p).group("sg-0"))
+		}
+		v.Groups = append(v.Groups, g)
+	}
+	l := newLab(t, exampleVPC(), Options{})
+	// The default buffer, which is less than what an ordinary user can ask for.
+	check(l.filter.CloseLasting())
+	check(l.ns.do(func() (err error) { l.filter, err = nftables.New(nftables.AsLasting()); return err }))
+	if err := l.Apply(v); err != nil {
+		t.Fatal(err)
+	}
+	check(l.Check())
+	a, b := l.job("eni-1", "10.20.1.11", "sg-0"), l.job("eni-2", "10.20.1.12", "sg-49", "sg-0")
+	l.serve(b, "tcp", ":7009")
+	if !l.reaches(a, "tcp", "10.20.1.12:7009") {
+		t.Error("the last rule does not allow")
+	}
+	for i := range 200 {
+		v.Groups = append(v.Groups, Group{ID: fmt.Sprintf("late-%d", i), Egress: manyRules(60)})
+	}
+	check(l.filter.CloseLasting())
+	check(l.ns.do(func() (err error) { l.filter, err = nftables.New(nftables.AsLasting()); return err }))
+	if err := l.Apply(v); !errors.Is(err, syscall.EMSGSIZE) {
+		t.Errorf("Apply of more than a message holds = %v, want EMSGSIZE", err)
+	}
+	if !l.reaches(a, "tcp", "10.20.1.12:7009") {
+		t.Error("what was allowed is not, after an Apply that failed")
+	}
+	check(l.Check())
 }
