@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
-	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -151,6 +150,7 @@ func (n *network) addTables(e *endpointRes, ids []string) error {
 	return nil
 }
 
+// showEndpoint describes an endpoint. Its state is in lower case on AWS's wire, whatever the SDK's constants say.
 func (n *network) showEndpoint(e *endpointRes) types.VpcEndpoint {
 	policy := e.Policy
 	if policy == "" {
@@ -158,7 +158,7 @@ func (n *network) showEndpoint(e *endpointRes) types.VpcEndpoint {
 	}
 	return types.VpcEndpoint{
 		VpcEndpointId: aws.String(e.ID), VpcEndpointType: types.VpcEndpointTypeGateway, VpcId: aws.String(e.VPC), ServiceName: aws.String(s3Service(n.Region)),
-		State: types.StateAvailable, PolicyDocument: aws.String(policy), RouteTableIds: append([]string{}, e.Tables...), OwnerId: aws.String(string(n.Account)),
+		State: "available", PolicyDocument: aws.String(policy), RouteTableIds: append([]string{}, e.Tables...), OwnerId: aws.String(string(n.Account)),
 		CreationTimestamp: aws.Time(e.Created), Tags: tagList(e.Tags), PrivateDnsEnabled: aws.Bool(false), RequesterManaged: aws.Bool(false),
 		SubnetIds: []string{}, Groups: []types.SecurityGroupIdentifier{}, NetworkInterfaceIds: []string{}, DnsEntries: []types.DnsEntry{},
 		IpAddressType: types.IpAddressTypeIpv4, ServiceRegion: aws.String(string(n.Region)),
@@ -183,7 +183,7 @@ func (s *Service) DescribeVpcEndpoints(ctx context.Context, in *ec2.DescribeVpcE
 			"service-region":  func(e *types.VpcEndpoint) []string { return one(e.ServiceRegion) },
 			"vpc-endpoint-id": func(e *types.VpcEndpoint) []string { return one(e.VpcEndpointId) },
 			"vpc-endpoint-state": func(e *types.VpcEndpoint) []string {
-				return []string{strings.ToLower(string(e.State)), string(e.State)}
+				return word(e.State)
 			},
 			"vpc-endpoint-type": func(e *types.VpcEndpoint) []string { return word(e.VpcEndpointType) },
 			"vpc-id":            func(e *types.VpcEndpoint) []string { return one(e.VpcId) },

@@ -14,7 +14,7 @@ import (
 
 const defaultGroup = "default"
 
-// CreateSecurityGroup makes a security group that allows nothing in and everything out.
+// CreateSecurityGroup makes a security group that allows nothing in and everything out. Names differ by more than case.
 func (s *Service) CreateSecurityGroup(ctx context.Context, in *ec2.CreateSecurityGroupInput, _ ...func(*ec2.Options)) (*ec2.CreateSecurityGroupOutput, error) {
 	if err := s.allow(ctx, "CreateSecurityGroup", "vpc/"+aws.ToString(in.VpcId), "security-group/*"); err != nil {
 		return nil, err
@@ -30,7 +30,7 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, in *ec2.CreateSecurit
 		return nil, missing("GroupDescription")
 	case len(name) > maxDescription || strings.HasPrefix(name, "sg-") || checkDescription(name) != nil:
 		return nil, invalidValue("Invalid security group name '%s'. Valid names are up to 255 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*, and do not begin with sg-.", name)
-	case name == defaultGroup:
+	case strings.EqualFold(name, defaultGroup):
 		return nil, cloister.Errorf("InvalidParameterValue", "Cannot use reserved security group name: default")
 	case checkDescription(description) != nil:
 		return nil, invalidValue("Invalid security group description. Valid descriptions are strings less than 256 characters from the following set: a-zA-Z0-9. _-:/()#,@[]+=&;{}!$*")
@@ -47,7 +47,7 @@ func (s *Service) CreateSecurityGroup(ctx context.Context, in *ec2.CreateSecurit
 		if err != nil {
 			return err
 		}
-		if slices.ContainsFunc(n.groups.items, func(g *groupRes) bool { return g.VPC == v.ID && g.Name == name }) {
+		if slices.ContainsFunc(n.groups.items, func(g *groupRes) bool { return g.VPC == v.ID && strings.EqualFold(g.Name, name) }) {
 			return cloister.Errorf("InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'", name, v.ID)
 		}
 		ids, err := s.newIDs("sg", "sgr")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -304,7 +305,9 @@ func (s *Service) Recover(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		left := 0
 		err = s.changeNow(ctx, p, nil, func(n *network) error {
+			left = len(n.interfaces.items)
 			for _, i := range slices.Clone(n.interfaces.items) {
 				s.forget(n, i)
 			}
@@ -313,6 +316,9 @@ func (s *Service) Recover(ctx context.Context) error {
 		done()
 		if err != nil {
 			return fmt.Errorf("recover the networks of %s: %w", region, err)
+		}
+		if left > 0 {
+			s.log.InfoContext(ctx, "removed the interfaces of jobs of an earlier process", slog.String("region", string(region)), slog.Int("interfaces", left))
 		}
 	}
 	return nil

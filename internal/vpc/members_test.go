@@ -8,11 +8,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrock"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/google/go-cmp/cmp"
 
 	"example.com/cloister"
 	"example.com/cloister/internal/api"
@@ -147,10 +150,64 @@ func everything(v reflect.Value, depth int) {
 	}
 }
 
-// asking is an authorizer that refuses everything and remembers what.
-type asking struct{ actions []string }
+// TestResources has the ARNs that operations ask about: what is used and what is made, by id where there is one.
+func TestResources(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	s := r.newSite("10.20.0.0/16", "10.20.1.0/24")
+	asked := &asking{admit: true}
+	svc := r.serviceFor(asked)
+	ctx, table := r.ctx, r.newTable(s.vpc)
+	association := ok[*ec2.AssociateRouteTableOutput](t)(svc.AssociateRouteTable(ctx, &ec2.AssociateRouteTableInput{RouteTableId: &table, SubnetId: &s.subnet})).AssociationId
+	for _, tt := range []struct {
+		name string
+		call func() error
+		want []string
+	}{
+		{"CreateVpc with tags", func() error {
+			return failure(svc.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16"), TagSpecifications: tagSpec("vpc", "a", "b")}))
+		}, []string{"CreateVpc vpc/*", "CreateTags vpc/*"}},
+		{"CreateSubnet", func() error {
+			return failure(svc.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: &s.vpc, CidrBlock: aws.String("10.20.2.0/24")}))
+		}, []string{"CreateSubnet vpc/" + s.vpc, "CreateSubnet subnet/*"}},
+		{"CreateTags", func() error {
+			return failure(svc.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{s.group, s.endpoint}, Tags: tags("a", "b")}))
+		}, []string{"CreateTags security-group/" + s.group, "CreateTags vpc-endpoint/" + s.endpoint}},
+		{"ReplaceRouteTableAssociation", func() error {
+			return failure(svc.ReplaceRouteTableAssociation(ctx, &ec2.ReplaceRouteTableAssociationInput{AssociationId: association, RouteTableId: &s.table}))
+		}, []string{"ReplaceRouteTableAssociation route-table/" + s.table, "ReplaceRouteTableAssociation route-table/" + table}},
+		{"DisassociateRouteTable", func() error {
+			err := failure(svc.DisassociateRouteTable(ctx, &ec2.DisassociateRouteTableInput{AssociationId: association}))
+			wantCode(t, "an association that was replaced", err, "InvalidAssociationID.NotFound", "")
+			return nil
+		}, []string{"DisassociateRouteTable route-table/*"}},
+		{"ModifyVpcEndpoint", func() error {
+			return failure(svc.ModifyVpcEndpoint(ctx, &ec2.ModifyVpcEndpointInput{VpcEndpointId: &s.endpoint, AddRouteTableIds: []string{table}}))
+		}, []string{"ModifyVpcEndpoint vpc-endpoint/" + s.endpoint, "ModifyVpcEndpoint route-table/" + table}},
+		{"DescribeVpcs", func() error { return failure(svc.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{})) }, []string{"DescribeVpcs *"}},
+	} {
+		asked.resources = nil
+		if err := tt.call(); err != nil {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+		if diff := cmp.Diff(tt.want, asked.resources); diff != "" {
+			t.Errorf("%s asked (-want +got):\n%s", tt.name, diff)
+		}
+	}
+}
+
+// asking is an authorizer that remembers what it was asked, and refuses everything or nothing.
+type asking struct {
+	admit     bool
+	actions   []string
+	resources []string // "CreateVpc vpc/*"
+}
 
 func (a *asking) Authorize(_ context.Context, access cloister.Access) error {
 	a.actions = append(a.actions, access.Action)
+	a.resources = append(a.resources, strings.TrimPrefix(access.Action, "ec2:")+" "+strings.TrimPrefix(access.Resource, "arn:aws:ec2:us-east-1:123456789012:"))
+	if a.admit {
+		return nil
+	}
 	return cloister.Errorf("AccessDeniedException", "no %s on %s", access.Action, access.Resource)
 }

@@ -96,7 +96,8 @@ func TestRefusals(t *testing.T) {
 		{"IPv6 on creation", failure(r.ModifySubnetAttribute(r.ctx, &ec2.ModifySubnetAttributeInput{SubnetId: &s.subnet, AssignIpv6AddressOnCreation: boolean(true)})), "UnsupportedOperation", "AssignIpv6AddressOnCreation"},
 
 		{"group twice", group("job", "d"), "InvalidGroup.Duplicate", "The security group 'job' already exists for VPC '" + s.vpc + "'"},
-		{"group called default", group("default", "d"), "InvalidParameterValue", "reserved"},
+		{"group twice but for case", group("Job", "d"), "InvalidGroup.Duplicate", "Job"},
+		{"group called default", group("Default", "d"), "InvalidParameterValue", "reserved"},
 		{"group called sg-", group("sg-1", "d"), "InvalidParameterValue", "sg-"},
 		{"group with a strange name", group("naïve", "d"), "InvalidParameterValue", "naïve"},
 		{"group with a strange description", group("x", "naïve"), "InvalidParameterValue", "description"},

@@ -222,9 +222,23 @@ func (n *network) association(id string) (*tableRes, int, error) {
 	return nil, 0, notFound("InvalidAssociationID.NotFound", "The association ID '%s' does not exist", id)
 }
 
+// allowAssociation asks about an operation on the route table that has an association. One that does not exist is asked about
+// as all tables, so that strangers learn nothing.
+func (s *Service) allowAssociation(ctx context.Context, operation, id string) error {
+	n, err := s.read(ctx)
+	if err != nil {
+		return err
+	}
+	t, _, err := n.association(id)
+	if err != nil {
+		return s.allow(ctx, operation, "route-table/*")
+	}
+	return s.allow(ctx, operation, "route-table/"+t.ID)
+}
+
 // DisassociateRouteTable ends the association of a subnet, which then has the main route table.
 func (s *Service) DisassociateRouteTable(ctx context.Context, in *ec2.DisassociateRouteTableInput, _ ...func(*ec2.Options)) (*ec2.DisassociateRouteTableOutput, error) {
-	if err := s.allow(ctx, "DisassociateRouteTable", "route-table/*"); err != nil {
+	if err := s.allowAssociation(ctx, "DisassociateRouteTable", aws.ToString(in.AssociationId)); err != nil {
 		return nil, err
 	}
 	return &ec2.DisassociateRouteTableOutput{}, s.change(ctx, in.DryRun, func(n *network) error {
@@ -243,6 +257,9 @@ func (s *Service) DisassociateRouteTable(ctx context.Context, in *ec2.Disassocia
 // ReplaceRouteTableAssociation gives a subnet another route table, or a VPC another main one.
 func (s *Service) ReplaceRouteTableAssociation(ctx context.Context, in *ec2.ReplaceRouteTableAssociationInput, _ ...func(*ec2.Options)) (*ec2.ReplaceRouteTableAssociationOutput, error) {
 	if err := s.allow(ctx, "ReplaceRouteTableAssociation", "route-table/"+aws.ToString(in.RouteTableId)); err != nil {
+		return nil, err
+	}
+	if err := s.allowAssociation(ctx, "ReplaceRouteTableAssociation", aws.ToString(in.AssociationId)); err != nil {
 		return nil, err
 	}
 	out := &ec2.ReplaceRouteTableAssociationOutput{AssociationState: associated()}

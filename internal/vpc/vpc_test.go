@@ -292,5 +292,5 @@ func (r *rig) nowFunc() func() time.Time { return func() time.Time { return r.no
 
 // serviceFor is another service on the same database, with another authorizer.
 func (r *rig) serviceFor(auth cloister.Authorizer) *vpc.Service {
-	return vpc.New(vpc.Config{Account: account, Store: r.db.VPC(), Auth: auth, Plane: r.plane, Now: r.nowFunc(), Rand: &counter{}})
+	return vpc.New(vpc.Config{Account: account, Store: r.db.VPC(), Auth: auth, Plane: r.plane, Now: r.nowFunc(), Rand: &counter{n: 1 << 50}})
 }
