@@ -24,7 +24,8 @@ const (
 	refuseArrival = "refuse_ingress"
 )
 
-// Flow sets and the counter of what they had no room for.
+// Flow sets, and the counter of packets that were refused because their flow found no room: the set is full, or just being
+// enlarged by the kernel.
 const (
 	flowAccepted       = "flow_accept"
 	flowRefused        = "flow_reject_egress"
