@@ -18,11 +18,11 @@ import (
 // stageData reads training and validation data as the job's role, checks their form line by line, and
 // leaves them in the scratch.
 func (r *run) stageData(ctx context.Context) error {
-	if err := r.box.Scratch().MkdirAll(inScratch(engine.DataPath), 0o755); err != nil {
-		return fmt.Errorf("scratch: %w", err)
-	}
 	if r.network != nil {
 		return r.stageInVPC(ctx)
+	}
+	if err := r.box.Scratch().MkdirAll(inScratch(engine.DataPath), 0o755); err != nil {
+		return fmt.Errorf("scratch: %w", err)
 	}
 	var err error
 	if r.records, err = r.stage(ctx, r.job.TrainingURI, engine.TrainFile); err != nil {
@@ -125,7 +125,8 @@ func (r *run) dropData(context.Context) error {
 		return nil
 	}
 	err := r.box.Scratch().RemoveAll(inScratch(engine.DataPath))
-	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrClosed) {
+	// What the engine made its own goes with the sandbox, as the next undo or release.
+	if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrClosed) || errors.Is(err, os.ErrPermission) {
 		return nil
 	}
 	return err

@@ -38,7 +38,7 @@ func buildRoot(c Config) (*os.File, error) {
 	b.proc()
 	for name, text := range map[string]string{
 		"/etc/passwd": fmt.Sprintf("job:x:%[1]d:%[1]d::/scratch:/usr/sbin/nologin\n", b.uid()), "/etc/group": fmt.Sprintf("job:x:%d:\n", b.uid()),
-		"/etc/hosts": "127.0.0.1 localhost\n", "/etc/nsswitch.conf": "hosts: files\n",
+		"/etc/hosts": "127.0.0.1 localhost\n", "/etc/nsswitch.conf": "hosts: " + sources(c) + "\n",
 	} {
 		b.do("write "+name, func() error {
 			if err := os.MkdirAll(filepath.Dir(b.root+name), 0o755); err != nil { //nolint:gosec // the sandbox's own root
@@ -52,6 +52,14 @@ func buildRoot(c Config) (*os.File, error) {
 		return nil, b.err
 	}
 	return os.OpenFile("/scratch", os.O_RDONLY|unix.O_DIRECTORY, 0)
+}
+
+// sources are where host names come from.
+func sources(c Config) string {
+	if c.Networked {
+		return "files dns"
+	}
+	return "files"
 }
 
 // builder stops at the first failure and remembers it: a step that failed means that nothing runs.

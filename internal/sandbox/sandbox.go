@@ -64,6 +64,8 @@ type Config struct {
 	Group int
 	// Network is the network namespace that processes are in; nil makes an empty one. It is only used by New.
 	Network *os.File `json:"-"`
+	// Networked is set by New where there is a network: a process that knows a resolver may then ask it. No file names one.
+	Networked bool
 	// UserNamespace makes the sandbox in a user namespace of its own, in which an ordinary user may. All
 	// ids inside are then the caller's.
 	UserNamespace bool
@@ -151,7 +153,8 @@ func New(c Config, attach func(pid int) error) (_ *Sandbox, err error) {
 			Pdeathsig:  syscall.SIGKILL, Setsid: true,
 		},
 	}
-	if c.Network == nil {
+	c.Networked = c.Network != nil
+	if !c.Networked {
 		s.cmd.SysProcAttr.Cloneflags |= unix.CLONE_NEWNET
 	}
 	if c.UserNamespace {

@@ -10,9 +10,11 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"errors"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -110,6 +112,14 @@ func hasProblems(report json.RawMessage) bool {
 	return json.Unmarshal(report, &r) == nil && len(r.Problems) > 0
 }
 
+// makeDir makes a folder that the server may empty: it has the scratch's group.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // a job's own scratch
+		return err
+	}
+	return os.Chmod(dir, 0o775|fs.ModeSetgid) //nolint:gosec // the same
+}
+
 // fetch copies one object into the scratch. The object must not change while it is read.
 func fetch(ctx context.Context, c *s3.Client, read stage.Read) (r stage.ReadResult) {
 	head, err := c.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &read.Bucket, Key: &read.Key})
@@ -128,6 +138,10 @@ func fetch(ctx context.Context, c *s3.Client, read stage.Read) (r stage.ReadResu
 		return r
 	}
 	defer func() { _ = out.Body.Close() }()
+	if err := makeDir(filepath.Dir(read.Target)); err != nil {
+		r.Failure = stage.Failure{Code: "Scratch", Message: "the scratch cannot be written"}
+		return r
+	}
 	file, err := os.OpenFile(read.Target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if err != nil {
 		r.Failure = stage.Failure{Code: "Scratch", Message: "the scratch cannot be written"}
