@@ -34,6 +34,7 @@ type client struct {
 	endpoint string
 	region   string
 	creds    aws.CredentialsProvider
+	config   aws.Config
 }
 
 func newClient(c *cobra.Command, flags *configFlags) (*client, error) {
@@ -86,7 +87,7 @@ func build(cfg aws.Config, endpoint string) (*client, error) {
 		}
 		plain = &http.Client{Transport: buildable.GetTransport()}
 	}
-	return &client{bedrock: bedrock.NewFromConfig(cfg), http: plain, endpoint: endpoint, region: cfg.Region, creds: cfg.Credentials}, nil
+	return &client{bedrock: bedrock.NewFromConfig(cfg), http: plain, endpoint: endpoint, region: cfg.Region, creds: cfg.Credentials, config: cfg}, nil
 }
 
 // apiError is an error that a server answered on one of its own paths.

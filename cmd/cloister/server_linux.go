@@ -27,7 +27,7 @@ func stage() (code int, staged bool) {
 // serverCommands are the server's: they run on Linux only. server_other.go has the same names for other systems.
 func serverCommands() []*cobra.Command {
 	return []*cobra.Command{
-		serveCommand(), envCommand(), doctorCommand(), engineCommand(), modelsCommand(), jobsCommand(), dataCommand(), operationsCommand(),
+		serveCommand(), envCommand(), doctorCommand(), engineCommand(), modelsCommand(), jobsCommand(), networkCommand(), dataCommand(), operationsCommand(),
 	}
 }
 

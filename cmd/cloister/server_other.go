@@ -24,6 +24,7 @@ func serverCommands() []*cobra.Command {
 		refusal("engine", "Install and inspect the training engine's environment"),
 		refusal("models", "Add and inspect base models"),
 		refusal("jobs", "List, show, watch, wait for and stop customization jobs"),
+		refusal("network", "Make a VPC for jobs, in one go"),
 		refusal("data", "Check training data"),
 		refusal("operations", "List the AWS operations that are served"),
 	}
