@@ -1,6 +1,7 @@
 package netns
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 
@@ -22,15 +23,21 @@ func (n *Network) Cut(id string) error {
 
 // deleteConnections forgets every connection that an address is an end of.
 func (n *Network) deleteConnections(addr netip.Addr) error {
-	// The library lists first and deletes one by one, and a list may be cut short when the table changes: look again.
+	// The library lists first and deletes one by one, and the list is cut short when the table changes: look again until
+	// there is nothing left.
+	var err error
 	for range 3 {
-		deleted, err := n.links.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, endOf(addr))
+		var deleted uint
+		deleted, err = n.links.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, endOf(addr))
 		if err == nil && deleted == 0 {
 			return nil
 		}
-		if err != nil {
-			return fmt.Errorf("end connections of %v: %w", addr, err)
+		if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+			break
 		}
+	}
+	if err != nil {
+		return fmt.Errorf("end connections of %v: %w", addr, err)
 	}
 	return nil
 }
