@@ -3,8 +3,8 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"text/tabwriter"
@@ -12,8 +12,10 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/cloister/internal/executor"
-	"example.com/cloister/internal/executor/local"
+	"example.com/cloister/internal/netd"
+	"example.com/cloister/internal/netns"
 	"example.com/cloister/internal/sandbox"
+	"example.com/cloister/internal/server"
 )
 
 // diagnosis is what doctor finds.
@@ -21,9 +23,11 @@ type diagnosis struct {
 	OK        bool              `json:"ok"`
 	Isolation executor.Report   `json:"isolation"`
 	Probe     []sandbox.Finding `json:"probe"`
-	Engine    string            `json:"engine"`
-	Models    []string          `json:"models"`
-	GPU       string            `json:"gpu"`
+	// Network is what was tried of VPCs.
+	Network []netns.Finding `json:"network"`
+	Engine  string          `json:"engine"`
+	Models  []string        `json:"models"`
+	GPU     string          `json:"gpu"`
 	// NotEnforced names what this version stores and does not enforce.
 	NotEnforced []string `json:"notEnforced"`
 	Advice      []string `json:"advice,omitempty"`
@@ -41,8 +45,10 @@ func doctorCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e := local.New(c.Context(), local.Config{AllowSwap: config.Sandbox.AllowSwap, Log: slog.New(slog.DiscardHandler)})
-			d := diagnose(e)
+			d, err := diagnose(c.Context(), config)
+			if err != nil {
+				return err
+			}
 			if asJSON {
 				err = writeJSON(c.OutOrStdout(), d)
 			} else {
@@ -62,9 +68,26 @@ func doctorCommand() *cobra.Command {
 	return c
 }
 
-func diagnose(e *local.Executor) diagnosis {
+// diagnose has the helper that a server would start try everything.
+func diagnose(ctx context.Context, config server.Config) (_ diagnosis, err error) {
+	rootless := os.Geteuid() != 0
+	ready := netd.Ready{}
+	if socket, err := netd.Start(netd.Options{Rootless: rootless}); err != nil {
+		ready.Report.Unavailable = err.Error()
+	} else {
+		helper, err := netd.Connect(ctx, socket, netd.Setup{AllowSwap: config.Sandbox.AllowSwap, RequireCgroup: config.RequireCgroup(), Rootless: rootless})
+		if err != nil {
+			return diagnosis{}, err
+		}
+		defer func() { _ = helper.Close() }()
+		ready = helper.Ready()
+	}
+	return describe(ready, config), nil
+}
+
+func describe(ready netd.Ready, config server.Config) diagnosis {
 	d := diagnosis{
-		OK: true, Isolation: e.Report(), Probe: e.Findings(), GPU: "none", Models: []string{}, Engine: "not installed",
+		OK: true, Isolation: ready.Report, Probe: ready.Findings, Network: ready.Network, GPU: "none", Models: []string{}, Engine: "not installed",
 		NotEnforced: []string{
 			"key policies other than the default one (stored and returned; grants and the account root decide)",
 			"policies of roles (stored and returned; a job's session may read and write the account's objects)",
@@ -75,6 +98,14 @@ func diagnose(e *local.Executor) diagnosis {
 	}
 	if why := d.Isolation.Unavailable; why != "" {
 		advise("jobs are refused: %s", why)
+	}
+	if why := d.Isolation.NoNetwork; why != "" && why != d.Isolation.Unavailable {
+		advise("jobs with a vpcConfig are refused: %s (the kernel needs nf_tables and veth: modprobe nf_tables veth)", why)
+	}
+	if os.Geteuid() == 0 {
+		if _, err := lookUp(config.User); err != nil {
+			advise("%v", err)
+		}
 	}
 	home, err := defaultHome()
 	if err != nil {
@@ -112,8 +143,10 @@ func printDiagnosis(c *cobra.Command, d diagnosis) error {
 		_, _ = fmt.Fprintf(t, "%s\t%s\n", name, fmt.Sprintf(format, args...))
 	} // Flush tells
 	row("isolation", "%s, memory limits by %s, swap: %s", d.Isolation.Mode, d.Isolation.Limits, d.Isolation.Swap)
-	if os.Geteuid() == 0 {
-		row("", "the server stays root and starts sandboxes itself (docs/threat-model.md)")
+	if d.Isolation.NoNetwork == "" {
+		row("VPC", "jobs can be attached to VPCs")
+	} else {
+		row("VPC", "none: %s", d.Isolation.NoNetwork)
 	}
 	for _, w := range d.Isolation.Weaker {
 		row("  weaker", "%s", w)
@@ -126,7 +159,14 @@ func printDiagnosis(c *cobra.Command, d diagnosis) error {
 		}
 		row("  FAILED", "%s: %s", f.Name, f.Detail)
 	}
-	row("probe", "%d of %d checks from inside a sandbox went as they must", good, len(d.Probe))
+	for _, f := range d.Network {
+		if f.OK {
+			good++
+			continue
+		}
+		row("  FAILED", "%s: %s", f.Name, f.Detail)
+	}
+	row("probe", "%d of %d checks in a sandbox and a VPC went as they must", good, len(d.Probe)+len(d.Network))
 	row("engine", "%s", d.Engine)
 	for _, m := range d.Models {
 		row("base model", "%s", m)

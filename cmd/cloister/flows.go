@@ -62,6 +62,28 @@ create-flow-logs) publish the same record in AWS's form, less what AWS leaves ou
 	return c
 }
 
+func jobsCutCommand() *cobra.Command {
+	var flags configFlags
+	c := &cobra.Command{
+		Use:   "cut JOB",
+		Short: "End the connections of a running job in a VPC",
+		Long: `End the connections of a running job in a VPC.
+
+As in AWS, a connection that was allowed lives on after the rule that allowed it is gone. This ends it: its next packet is
+judged by the security groups as they are now.`,
+		Args: usageArgs(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
+			cl, err := newClient(c, &flags)
+			if err != nil {
+				return err
+			}
+			return cl.fetch(c.Context(), "POST", jobPath(args[0])+"/cut", nil, &struct{}{})
+		},
+	}
+	flags.register(c)
+	return c
+}
+
 // printFlows prints the whole record.
 func printFlows(w io.Writer, f server.JobFlows) error {
 	if _, err := fmt.Fprintf(w, "%s (%s)\nnetwork: %s\n\n", ansi.Visible(f.Job), f.Status, ansi.Visible(f.Network)); err != nil || f.Attachment == nil {

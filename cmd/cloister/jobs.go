@@ -31,7 +31,7 @@ commands use the default credential chain; else they find the server by its data
 			return usageErrorf("choose a command: %s --help", c.CommandPath())
 		},
 	}
-	c.AddCommand(jobsListCommand(), jobsShowCommand(), jobsWatchCommand(), jobsWaitCommand(), jobsStopCommand(), jobsFlowsCommand())
+	c.AddCommand(jobsListCommand(), jobsShowCommand(), jobsWatchCommand(), jobsWaitCommand(), jobsStopCommand(), jobsFlowsCommand(), jobsCutCommand())
 	return c
 }
 

@@ -59,6 +59,8 @@ type Networks interface {
 	Check(ctx context.Context, region cloister.Region, subnets, groups []string) error
 	// Attach makes a job's interface, and proves that it holds. The error's text is for the customer.
 	Attach(ctx context.Context, j JobNetwork) (Attachment, error)
+	// Cut ends the connections of a job's interface. A job without one is an error with AWS's code.
+	Cut(ctx context.Context, jobID string) error
 	// Detach removes it. It is idempotent, and works in another process than Attach.
 	Detach(ctx context.Context, jobID string) error
 }

@@ -101,6 +101,19 @@ func (r *run) detachNetwork(ctx context.Context) error {
 	return r.s.Networks.Detach(ctx, r.job.ID)
 }
 
+// Cut ends the connections of a running job: those that were open before a security group was edited live on, as in AWS, until
+// somebody does this. It is authorized as StopModelCustomizationJob.
+func (s *Service) Cut(ctx context.Context, identifier string) error {
+	job, err := s.findJob(ctx, "StopModelCustomizationJob", identifier)
+	if err != nil {
+		return err
+	}
+	if len(job.Subnets) == 0 || s.Networks == nil {
+		return cloister.Errorf("ValidationException", "The job %s has no VPC.", job.Name)
+	}
+	return s.Networks.Cut(ctx, job.ID)
+}
+
 // guarded is a context that also ends when the job's isolation is lost.
 func (r *run) guarded(ctx context.Context) (context.Context, context.CancelFunc) {
 	if r.network == nil || r.network.Lost == nil {

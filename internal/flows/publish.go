@@ -48,7 +48,9 @@ func (c *Collector) publish(ctx context.Context, a *attached, r *netns.Reading, 
 			records = append(records, p.aggregator.Close()...)
 			delete(a.logs, id)
 		}
-		c.write(ctx, a.Interface, p, records)
+		if len(records) > 0 {
+			c.Delivered(ctx, a.Interface, p.ID, c.put(ctx, a.Interface, p, r.To, records))
+		}
 	}
 }
 
@@ -72,18 +74,7 @@ func reading(r netns.Reading) flowlog.Reading {
 	return out
 }
 
-// write writes records, a file for each interval, in their order.
-func (c *Collector) write(ctx context.Context, i Interface, p *publisher, records []flowlog.Record) {
-	for len(records) > 0 {
-		end, n := records[0].End, 0
-		for n < len(records) && records[n].End.Equal(end) {
-			n++
-		}
-		c.Delivered(ctx, i, p.ID, c.put(ctx, i, p, end, records[:n]))
-		records = records[n:]
-	}
-}
-
+// put writes records as one file, which ends with the reading that completed them.
 func (c *Collector) put(ctx context.Context, i Interface, p *publisher, end time.Time, records []flowlog.Record) error {
 	key, gz := flowlog.Place{Account: string(i.Account), Region: string(i.Region), FlowLog: p.ID, Prefix: p.Prefix}.File(end, records, p.format)
 	// The delivery writes as the account whose flow log it is: bucket policies, which AWS's delivery asks, are not evaluated yet.

@@ -152,6 +152,9 @@ func (s *Server) setup(ctx context.Context, a Setup) Ready {
 		AllowSwap: a.AllowSwap, RequireCgroup: a.RequireCgroup, Rootless: a.Rootless, Group: a.Group, Companions: s.companions, Networks: s.networks.namespace, Log: s.log,
 	})
 	ready := Ready{Report: e.Report(), Findings: e.Findings()}
+	if a.Rootless {
+		ready.Report.Weaker = append(ready.Report.Weaker, "networks and packet filters are held by a process under the server's own user id: who takes over the server can change them")
+	}
 	if ready.Report.Unavailable == "" {
 		ready.Network = netns.Probe()
 	} else {

@@ -125,6 +125,9 @@ func attachError(err error) error {
 	return fmt.Errorf("IsolationUnavailable: %s. `cloister doctor` says what this host lacks", e.Text)
 }
 
+// Cut implements bedrock.Networks.
+func (n *networks) Cut(ctx context.Context, jobID string) error { return n.vpc.Cut(ctx, jobID) }
+
 // Detach implements bedrock.Networks.
 func (n *networks) Detach(ctx context.Context, jobID string) error { return n.vpc.Detach(ctx, jobID) }
 

@@ -25,6 +25,7 @@ const (
 //
 //	GET  /_cloister/jobs/{id}          what `cloister jobs show` shows
 //	GET  /_cloister/jobs/{id}/flows    what a job in a VPC sent and was refused
+//	POST /_cloister/jobs/{id}/cut      end the connections of a job in a VPC
 //	GET  /_cloister/jobs/{id}/events   the event stream (text/event-stream); Last-Event-ID resumes
 //	POST /_cloister/models/{name}/compare   base and custom model side by side
 //	GET  /_cloister/capabilities       what is served, and in which regions something lies
@@ -40,6 +41,9 @@ func own(s *bedrock.Service, jobFlows func(context.Context, string) (JobFlows, e
 	mux.HandleFunc("GET "+api.OwnPrefix+"jobs/{id}/flows", func(w http.ResponseWriter, r *http.Request) {
 		f, err := jobFlows(r.Context(), r.PathValue("id"))
 		o.answer(w, r, f, err)
+	})
+	mux.HandleFunc("POST "+api.OwnPrefix+"jobs/{id}/cut", func(w http.ResponseWriter, r *http.Request) {
+		o.answer(w, r, struct{}{}, s.Cut(r.Context(), r.PathValue("id")))
 	})
 	mux.HandleFunc("GET "+api.OwnPrefix+"jobs/{id}/events", func(w http.ResponseWriter, r *http.Request) { o.events(w, r) })
 	mux.HandleFunc("POST "+api.OwnPrefix+"models/{name}/compare", func(w http.ResponseWriter, r *http.Request) {

@@ -220,6 +220,25 @@ func (s *Service) Detach(ctx context.Context, jobID string) error {
 	return nil
 }
 
+// Cut ends the connections of a job's interface. A job without an interface is a cloister.Error with code ConflictException.
+func (s *Service) Cut(ctx context.Context, jobID string) error {
+	interfaces, err := s.interfaces(ctx, func(i *interfaceRes) bool { return i.Job == jobID })
+	if err != nil {
+		return err
+	}
+	if len(interfaces) == 0 || s.plane == nil {
+		return cloister.Errorf("ConflictException", "The job %s has no network interface: it does not run.", jobID)
+	}
+	for _, list := range interfaces {
+		for _, i := range list {
+			if err := s.plane.Cut(ctx, i.VPC, i.ID); err != nil {
+				return fmt.Errorf("cut %s: %w", i.ID, err)
+			}
+		}
+	}
+	return nil
+}
+
 // interfaces are those of all regions that match.
 func (s *Service) interfaces(ctx context.Context, match func(*interfaceRes) bool) (map[Place][]*interfaceRes, error) {
 	rows, err := s.store.Kind(ctx, s.account, kindInterface)
