@@ -31,8 +31,8 @@ setup: ## install what is missing: packages, the engine, base models, the aws CL
 	@scripts/setup.sh >/dev/null
 
 .PHONY: demo
-demo: ## the main job on real data with the stock clients (KEEP=1 leaves the server running)
-	@clients=$$(scripts/setup.sh) && demo/demo.sh "$$clients"
+demo: ## the main job on real data with the stock clients (KEEP=1 leaves the server running; VPC=1 a small job in a VPC)
+	@clients=$$(scripts/setup.sh) && demo/$(if $(VPC),vpc,demo).sh "$$clients"
 
 .PHONY: test
 test: ## every test but test-long, test-vm and bench-*
