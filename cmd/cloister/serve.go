@@ -68,7 +68,7 @@ One line on standard output says "ready" and where; the log goes to standard err
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if ephemeral {
-				dir, err := os.MkdirTemp("", "cloister-")
+				dir, err := os.MkdirTemp(tempDir(), "cloister-")
 				if err != nil {
 					return err
 				}
@@ -116,6 +116,14 @@ One line on standard output says "ready" and where; the log goes to standard err
 	c.Flags().BoolVar(&printConfig, "print-config", false, "print the effective configuration and exit")
 	c.MarkFlagsMutuallyExclusive("data", "ephemeral")
 	return c
+}
+
+// tempDir is where temporary directories go. As root they must lie where the server's user can remove them.
+func tempDir() string {
+	if info, err := os.Stat(os.TempDir()); os.Geteuid() == 0 && (err != nil || info.Mode().Perm()&0o002 == 0) {
+		return "/tmp"
+	}
+	return os.TempDir()
 }
 
 // serve runs a server until the command's context ends.

@@ -166,6 +166,10 @@ func (c *Comparison) place(root *os.Root) error {
 	if err := root.MkdirAll(inScratch(engine.DataPath), 0o755); err != nil {
 		return err
 	}
+	// The engine writes its answers there, and this service takes them away again.
+	if err := errors.Join(root.MkdirAll(inScratch(engine.OutputPath), 0o755), root.Chmod(inScratch(engine.OutputPath), 0o777)); err != nil {
+		return err
+	}
 	var prompts, records bytes.Buffer
 	for _, p := range c.Prompts {
 		line, err := json.Marshal(map[string]string{"prompt": p})
