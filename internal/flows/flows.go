@@ -148,7 +148,7 @@ func (c *Collector) Attached(i Interface) (lost context.Context) {
 	return lost
 }
 
-// Detached ends the record of an interface with its last flows.
+// Detached ends the record of an interface with its last flows. The zero reading says that those are not known.
 func (c *Collector) Detached(ctx context.Context, id string, last netns.Reading) {
 	c.mu.Lock()
 	a := c.attached[id]
@@ -156,6 +156,10 @@ func (c *Collector) Detached(ctx context.Context, id string, last netns.Reading)
 	c.mu.Unlock()
 	if a == nil {
 		return
+	}
+	if last.To.IsZero() {
+		now := c.Now()
+		last = netns.Reading{From: now, To: now, Full: true}
 	}
 	if err := c.record(ctx, a, last); err != nil {
 		c.Log.ErrorContext(ctx, "the last flows of a job are lost", slog.String("job", a.Job), slog.Any("error", err))
@@ -177,7 +181,7 @@ func (c *Collector) Run(ctx context.Context) error {
 			return nil
 		case <-gone:
 			gone = nil
-			c.lose("", errors.New("the helper that holds the networks has ended"))
+			c.lose("", errors.New("the helper that holds the networks has ended: restart the server, and create the job again"))
 		case <-ticker.C:
 			c.Read(ctx)
 		}
@@ -242,9 +246,9 @@ func (c *Collector) miss(ctx context.Context, vpc string, err error) {
 	c.Log.ErrorContext(ctx, "the flows of a VPC were not read", slog.String("vpc", vpc), slog.Any("error", err))
 	switch {
 	case c.Tampered(err):
-		c.lose(vpc, fmt.Errorf("somebody else changed the packet filter of %s", vpc))
+		c.lose(vpc, fmt.Errorf("somebody else changed the packet filter of %s: find out who, and create the job again", vpc))
 	case n > mostMissed:
-		c.lose(vpc, fmt.Errorf("the flow record of %s has a gap: %d readings in a row failed", vpc, n))
+		c.lose(vpc, fmt.Errorf("the flow record of %s has a gap, %d readings in a row failed: the server's log says why", vpc, n))
 	}
 }
 
