@@ -21,8 +21,10 @@ var (
 // canaryPatience is how long Canary waits for a refusal to be counted, and for the endpoint: machines are busy.
 const canaryPatience = 3 * time.Second
 
-// canaryPause is between two tries.
-const canaryPause = 2 * time.Millisecond
+const (
+	canaryPause = 2 * time.Millisecond   // between two looks
+	canaryAgain = 200 * time.Millisecond // until a datagram is sent again
+)
 
 // forbidden are addresses that no job may reach: the metadata service, and one on the internet (RFC 5737).
 func forbidden() []netip.Addr {
@@ -92,47 +94,40 @@ func (n *Network) checkDevices(a *attachment) error {
 	return nil
 }
 
-// checkRefusals sends a datagram to each forbidden address and wants it among the refused flows.
+// checkRefusals sends datagrams to each forbidden address until one is among the refused flows.
 func (n *Network) checkRefusals(a *attachment) error {
-	var keys []flowKey
-	err := a.ns.do(func() error {
-		for _, to := range forbidden() {
-			k, err := sendProbe(a, netip.AddrPortFrom(to, 80))
-			if err != nil {
-				return fmt.Errorf("probe %v: %w", to, err)
-			}
-			keys = append(keys, k)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, k := range keys {
-		if err := n.awaitRefusal(k); err != nil {
+	for _, to := range forbidden() {
+		if err := n.checkRefusal(a, a.ns, netip.AddrPortFrom(to, 80)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// awaitRefusal waits until a packet is among the refused flows. Mostly it is already: it is counted before the call that
-// sends it returns.
-func (n *Network) awaitRefusal(k flowKey) error {
+// checkRefusal sends to an address from inside ns with a's address. Mostly the first datagram is on record before the call
+// that sends it returns. The kernel may have no memory at hand for a new flow: such a packet is dropped, and not on record.
+func (n *Network) checkRefusal(a *attachment, ns *namespace, to netip.AddrPort) error {
 	r, err := openReader(n.ns)
 	if err != nil {
 		return err
 	}
 	defer r.close()
-	for deadline := time.Now().Add(canaryPatience); ; time.Sleep(canaryPause) { //nolint:forbidigo // a stop watch
-		_, found, err := r.element(n.table.Name, flowRefused, k)
-		if found || err != nil {
+	for tries := range int(canaryPatience / canaryAgain) {
+		var key flowKey
+		err := ns.do(func() (err error) {
+			key, err = sendProbe(a, to)
 			return err
+		})
+		if err != nil {
+			return fmt.Errorf("probe %v, try %d: %w", to, tries+1, err)
 		}
-		if time.Until(deadline) <= 0 {
-			return fmt.Errorf("a packet to %v is not on record as refused: the filter is not in its path", k.dest())
+		for end := time.Now().Add(canaryAgain); time.Until(end) > 0; time.Sleep(canaryPause) { //nolint:forbidigo // a stop watch
+			if _, found, err := r.element(n.table.Name, flowRefused, key); found || err != nil {
+				return err
+			}
 		}
 	}
+	return fmt.Errorf("packets to %v are not on record as refused: the filter is not in their path", to.Addr())
 }
 
 // sendProbe sends an empty datagram from the calling thread's namespace and returns the key that it is counted under.

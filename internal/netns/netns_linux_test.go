@@ -235,6 +235,9 @@ func (l *lab) dial(from *namespace, network, to string, patience time.Duration) 
 		} else if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return nil, errors.Join(err, c.Close())
 		}
+		if network == "udp" {
+			_, _ = c.Write([]byte("?")) // the first may be lost
+		}
 		if l.wasRefused(local, at(to), protocol) {
 			return nil, errors.Join(errRefused, c.Close())
 		}

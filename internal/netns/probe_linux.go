@@ -142,15 +142,7 @@ func (p *probe) spoofed() error {
 func (p *probe) wantRefused(from netip.Addr) error {
 	a := *p.n.find("a")
 	a.Addr = from
-	var key flowKey
-	err := p.a.do(func() (err error) {
-		key, err = sendProbe(&a, netip.AddrPortFrom(probeAddr(11), probeDenied))
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return p.n.awaitRefusal(key)
+	return p.n.checkRefusal(&a, p.a, netip.AddrPortFrom(probeAddr(11), probeDenied))
 }
 
 // ipv6 wants no way to send it, even for whom may add addresses.

@@ -25,12 +25,26 @@ func TestResolver(t *testing.T) {
 		var c net.Conn
 		check(job.do(func() (err error) { c, err = net.DialTimeout(network, "10.20.0.2:53", testPatience); return err }))
 		defer shut(c)
-		_ = c.SetDeadline(time.Now().Add(testPatience))
 		m := new(dns.Msg)
 		m.SetQuestion(name, kind)
 		co := &dns.Conn{Conn: c}
-		check(co.WriteMsg(m))
-		return must(co.ReadMsg())
+		var answer *dns.Msg
+		var err error
+		for range 5 { // as stub resolvers do
+			_ = c.SetDeadline(time.Now().Add(2 * time.Second))
+			check(co.WriteMsg(m))
+			if answer, err = co.ReadMsg(); err == nil {
+				break
+			}
+			l.mu.Lock()
+			check(l.count())
+			t.Logf("%s %s: %v; packets that found no room for their flow: %d", network, name, err, l.flows.unrecorded)
+			l.mu.Unlock()
+		}
+		if err != nil {
+			t.Fatalf("%s %s: %v; flows %+v", network, name, err, must(l.Flows()))
+		}
+		return answer
 	}
 	for _, c := range []struct {
 		network, name string
@@ -57,10 +71,11 @@ func TestResolver(t *testing.T) {
 		}
 	}
 	mu.Lock()
-	if len(log) != 8 {
-		t.Fatalf("%d queries on record, want 8", len(log))
+	i := slices.IndexFunc(log, func(q Query) bool { return q.Type == "TXT" })
+	if len(log) < 8 || i < 0 {
+		t.Fatalf("queries on record %+v, want 8 or more", log)
 	}
-	q := log[6]
+	q := log[i]
 	mu.Unlock()
 	if q.Name != "secret-in-a-name.example.com" || q.Type != "TXT" || q.RCode != "NXDOMAIN" || q.From != addr("10.20.1.11") || q.Time.IsZero() || q.Answers != nil {
 		t.Errorf("query on record %+v", q)

@@ -24,8 +24,8 @@ const (
 	refuseArrival = "refuse_ingress"
 )
 
-// Flow sets, and the counter of packets that were refused because their flow found no room: the set is full, or just being
-// enlarged by the kernel.
+// Flow sets, and the counter of packets that were refused because their flow found no room: the set is full, or the
+// kernel had no memory at hand (a counter's is per processor, and refilled in the background). Then the next try passes.
 const (
 	flowAccepted       = "flow_accept"
 	flowRefused        = "flow_reject_egress"
