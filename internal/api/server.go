@@ -52,8 +52,8 @@ func Serve(ctx context.Context, listener net.Listener, handler http.Handler, log
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	select {
-	case err := <-failed:
-		return fmt.Errorf("serve: %w", err)
+	case err := <-failed: // the listener is closed: nobody is to be served on what it had accepted either
+		return errors.Join(fmt.Errorf("serve: %w", err), server.Close())
 	case <-ctx.Done():
 	}
 	patience, stop := context.WithTimeout(base, grace)

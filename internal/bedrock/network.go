@@ -134,7 +134,7 @@ func (r *run) lost(err error) error {
 		return dataErrorf("IsolationLost: %v", context.Cause(r.network.Lost))
 	}
 	if errors.Is(err, executor.ErrGone) {
-		return dataErrorf("IsolationLost: %v", executor.ErrGone)
+		return dataErrorf("IsolationLost: %v: restart the server, and create the job again", executor.ErrGone)
 	}
 	return err
 }

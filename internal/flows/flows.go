@@ -139,8 +139,8 @@ func New(c Config) *Collector {
 }
 
 // Attached begins the record of an interface. The context ends when its isolation is lost; the cause says why.
-func (c *Collector) Attached(i Interface) (lost context.Context) {
-	lost, lose := context.WithCancelCause(context.Background())
+func (c *Collector) Attached(ctx context.Context, i Interface) (lost context.Context) {
+	lost, lose := context.WithCancelCause(context.WithoutCancel(ctx))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.attached[i.ID] = &attached{Interface: i, lose: lose, logs: map[string]*publisher{}}

@@ -85,9 +85,7 @@ func (b *boxClient) Run(ctx context.Context, p executor.Process) (exit executor.
 // Destroy implements executor.Sandbox.
 func (b *boxClient) Destroy(ctx context.Context) error {
 	_, err := b.client.call(ctx, opDestroy, box{ID: b.id}, nil)
-	if errors.Is(err, executor.ErrGone) { // it took everything along
-		err = nil
-	}
+	err = unlessGone(err)
 	if b.root != nil && err == nil {
 		err = b.root.Close()
 	}

@@ -106,7 +106,7 @@ func (s *Server) kill(id string, run uint64) error {
 func (s *Server) destroy(ctx context.Context, id string) error {
 	b, err := s.box(id)
 	if err != nil {
-		return nil //nolint:nilerr // as the comment says
+		return nil
 	}
 	if err := b.Destroy(ctx); err != nil {
 		return err

@@ -77,6 +77,7 @@ func (c *Client) listen() {
 	c.waiting = nil
 	c.mu.Unlock()
 	close(c.gone)
+	c.plane.close() // a listener keeps the namespace that it lies in
 	for _, w := range waiting {
 		close(w)
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if code, staged := netd.Stage(); staged {
+	if code, staged := netd.Stage(context.Background()); staged {
 		os.Exit(code)
 	}
 	if code, staged := sandbox.Stage(); staged {

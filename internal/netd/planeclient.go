@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"example.com/cloister/internal/executor"
 	"example.com/cloister/internal/netns"
 )
 
@@ -81,10 +82,19 @@ func (c *Client) Attach(ctx context.Context, vpc string, i netns.Interface) erro
 	return err
 }
 
-// Detach removes an interface and returns its last flows. It is idempotent.
+// Detach removes an interface and returns its last flows. It is idempotent. With the helper all interfaces have ended: their last
+// flows are not known then, and the reading is the zero one.
 func (c *Client) Detach(ctx context.Context, vpc, id string) (r netns.Reading, err error) {
 	_, err = c.call(ctx, opDetach, interfaceOf{VPC: vpc, ID: id}, &r)
-	return r, err
+	return r, unlessGone(err)
+}
+
+// unlessGone is for what has ended with the helper.
+func unlessGone(err error) error {
+	if errors.Is(err, executor.ErrGone) {
+		return nil
+	}
+	return err
 }
 
 // SetGroups changes the groups of an interface.
@@ -113,6 +123,7 @@ func (c *Client) Drop(ctx context.Context, vpc string) error {
 	delete(c.plane.endpoints, vpc)
 	c.plane.mu.Unlock()
 	_, err := c.call(ctx, opDrop, interfaceOf{VPC: vpc}, nil)
+	err = unlessGone(err)
 	if l != nil {
 		err = errors.Join(err, l.Close())
 	}

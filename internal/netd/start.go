@@ -57,7 +57,7 @@ func Start(o Options) (socket *os.File, err error) {
 }
 
 // Stage runs the helper, or its reaper, if this process was started as one. It must be called before flags are read.
-func Stage() (code int, staged bool) {
+func Stage(ctx context.Context) (code int, staged bool) {
 	if len(os.Args) != 2 || os.Args[0] != "cloister" || os.Args[1] != helperName && os.Args[1] != reaperName {
 		return 0, false
 	}
@@ -66,7 +66,7 @@ func Stage() (code int, staged bool) {
 	if os.Args[1] == reaperName {
 		err = reap()
 	} else {
-		err = help(log)
+		err = help(ctx, log)
 	}
 	if err != nil {
 		log.Error(os.Args[1]+" failed", slog.Any("error", err)) //nolint:sloglint // there is no context
@@ -76,7 +76,7 @@ func Stage() (code int, staged bool) {
 }
 
 // help is the helper's main.
-func help(log *slog.Logger) error {
+func help(ctx context.Context, log *slog.Logger) error {
 	socket := os.NewFile(3, "netd server")
 	if kind, err := unix.GetsockoptInt(3, unix.SOL_SOCKET, unix.SO_TYPE); err != nil || kind != unix.SOCK_SEQPACKET {
 		return errors.New("'cloister netd' is started by 'cloister serve', and by nobody else")
@@ -90,11 +90,7 @@ func help(log *slog.Logger) error {
 	if err != nil {
 		return fmt.Errorf("start the reaper: %w", err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	served := make(chan error, 1)
-	go func() { served <- Serve(ctx, socket, log, reaper, os.Getppid()) }()
-	err = <-served
+	err = Serve(ctx, socket, log, reaper, os.Getppid())
 	return errors.Join(err, life.Close())
 }
 

@@ -16,6 +16,7 @@ import (
 	"example.com/cloister"
 	"example.com/cloister/internal/api"
 	"example.com/cloister/internal/bedrock"
+	"example.com/cloister/internal/executor"
 	"example.com/cloister/internal/flows"
 	"example.com/cloister/internal/netd"
 	"example.com/cloister/internal/netns"
@@ -58,7 +59,7 @@ func (s *Server) wireNetworks(ctx context.Context, auth cloister.Authorizer, buc
 		n.flows = flows.New(flows.Config{
 			Store: s.db.Flows(), Plane: s.o.Plane, Objects: buckets, Publish: n.publish, Delivered: n.delivered, Tampered: tampered, Log: s.o.Log, Now: s.o.Now,
 		})
-		s.o.Plane.ServeEndpoints(n.serveEndpoint)
+		s.o.Plane.ServeEndpoints(func(vpc string, l net.Listener) { n.serveEndpoint(context.WithoutCancel(ctx), vpc, l) })
 	}
 	n.vpc = vpc.New(config)
 	s.networks = n
@@ -95,7 +96,7 @@ func (n *networks) Attach(ctx context.Context, j bedrock.JobNetwork) (bedrock.At
 	n.mu.Lock()
 	n.endpoints[a.VPC] = a.EndpointID
 	n.mu.Unlock()
-	lost := n.flows.Attached(flows.Interface{
+	lost := n.flows.Attached(ctx, flows.Interface{
 		ID: a.Interface, Job: j.JobID, Account: j.Account, Region: j.Region, VPC: a.VPC, Subnet: a.Subnet, Zone: a.Zone, Addr: a.Addr, Resolver: a.Resolver, Router: a.Router, Endpoint: a.Endpoint,
 	})
 	return bedrock.Attachment{
@@ -115,6 +116,8 @@ func attachError(err error) error {
 	}
 	e, ok := errors.AsType[*netd.Error](err)
 	switch {
+	case errors.Is(err, executor.ErrGone):
+		return fmt.Errorf("IsolationUnavailable: %w: restart the server, and create the job again", executor.ErrGone)
 	case !ok:
 		return fmt.Errorf("IsolationUnavailable: %w", err)
 	case e.Code == netd.CodeEndpointDown || e.Code == netd.CodeNoEndpointRoute:
@@ -132,7 +135,7 @@ func (n *networks) Cut(ctx context.Context, jobID string) error { return n.vpc.C
 func (n *networks) Detach(ctx context.Context, jobID string) error { return n.vpc.Detach(ctx, jobID) }
 
 // serveEndpoint serves S3, and nothing else, to those in a VPC, until the listener is closed.
-func (n *networks) serveEndpoint(vpc string, l net.Listener) {
+func (n *networks) serveEndpoint(ctx context.Context, vpc string, l net.Listener) {
 	secure := tls.NewListener(l, &tls.Config{GetCertificate: n.private.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	gate := n.s.gate()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -142,9 +145,9 @@ func (n *networks) serveEndpoint(vpc string, l net.Listener) {
 		gate.ServeHTTP(w, r.WithContext(api.WithEndpoint(r.Context(), api.Endpoint{VPC: vpc, ID: cmp.Or(id, "-")})))
 	})
 	go func() {
-		err := api.Serve(context.Background(), secure, handler, n.s.o.Log, grace)
+		err := api.Serve(ctx, secure, handler, n.s.o.Log, grace)
 		if err != nil && !errors.Is(err, net.ErrClosed) {
-			n.s.o.Log.Error("the S3 endpoint of a VPC has ended", slog.String("vpc", vpc), slog.Any("error", err))
+			n.s.o.Log.ErrorContext(ctx, "the S3 endpoint of a VPC has ended", slog.String("vpc", vpc), slog.Any("error", err))
 		}
 	}()
 }

@@ -1,0 +1,122 @@
+package netd_test
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"syscall"
+	"testing"
+	"time"
+
+	"example.com/cloister/internal/netd"
+	"example.com/cloister/internal/netns"
+)
+
+// example is a VPC with an endpoint, and an interface in it that may reach it.
+func example() (netns.VPC, netns.Interface) {
+	list := netns.PrefixList{ID: "pl-s3", Prefixes: []netip.Prefix{netip.MustParsePrefix("198.18.0.0/28")}}
+	return netns.VPC{
+			ID: "vpc-1", CIDRs: []netip.Prefix{netip.MustParsePrefix("10.20.0.0/16")},
+			Subnets:  []netns.Subnet{{ID: "subnet-1", CIDR: netip.MustParsePrefix("10.20.1.0/24"), Endpoint: true}},
+			Groups:   []netns.Group{{ID: "sg-1", Egress: []netns.Rule{{Protocol: syscall.IPPROTO_TCP, From: 443, To: 443, List: list.ID}}}},
+			Lists:    []netns.PrefixList{list},
+			Endpoint: netip.MustParseAddr("198.18.0.2"), Names: []string{"s3.us-east-1.amazonaws.com"},
+		},
+		netns.Interface{ID: "eni-1", Subnet: "subnet-1", Addr: netip.MustParseAddr("10.20.1.11"), Groups: []string{"sg-1"}}
+}
+
+// TestCanary: an interface that does not hold, or is of no use, is refused, with the reason, and nothing of it is left.
+func TestCanary(t *testing.T) {
+	c := helper(t)
+	listeners := make(chan net.Listener, 1)
+	c.ServeEndpoints(func(_ string, l net.Listener) { listeners <- l })
+	v, i := example()
+	if err := c.Apply(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Attach(t.Context(), v.ID, i); err != nil {
+		t.Errorf("a good network: %v", err)
+	}
+	if _, err := c.Detach(t.Context(), v.ID, i.ID); err != nil {
+		t.Fatal(err)
+	}
+	refused := func(what, code string) {
+		t.Helper()
+		err := c.Attach(t.Context(), v.ID, i)
+		if e, ok := errors.AsType[*netd.Error](err); !ok || e.Code != code {
+			t.Errorf("%s: %v, want the code %s", what, err, code)
+		}
+		reading, err := c.Flows(t.Context(), v.ID)
+		if err != nil {
+			t.Error(err)
+		}
+		for _, f := range reading.Flows {
+			t.Errorf("%s: %+v is left", what, f)
+		}
+	}
+	if err := (<-listeners).Close(); err != nil {
+		t.Fatal(err)
+	}
+	refused("an endpoint that does not listen", netd.CodeEndpointDown)
+	v.Groups[0].Egress = nil
+	if err := c.Apply(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	refused("no rule for the endpoint", netd.CodeEgressBlocked)
+	v.Subnets[0].Endpoint = false
+	if err := c.Apply(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	refused("no route to the endpoint", netd.CodeNoEndpointRoute)
+}
+
+// TestNetworkOfKilledHelper: with the helper its networks end, so that there is nothing left to take away.
+func TestNetworkOfKilledHelper(t *testing.T) {
+	c := helper(t)
+	listeners := make(chan net.Listener, 1)
+	c.ServeEndpoints(func(_ string, l net.Listener) { listeners <- l })
+	v, i := example()
+	if err := c.Apply(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Attach(t.Context(), v.ID, i); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(helperOf(t), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-c.Gone():
+	case <-time.After(10 * time.Second):
+		t.Fatal("nobody says that the helper has ended")
+	}
+	ended := make(chan error, 1)
+	go func() {
+		l := <-listeners
+		for { // the canary has connected
+			if _, err := l.Accept(); err != nil {
+				ended <- err
+				return
+			}
+		}
+	}()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Accept gave %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("the endpoint's listener keeps the namespace of the VPC")
+	}
+	if _, err := c.Flows(t.Context(), v.ID); err == nil {
+		t.Error("flows were read that nobody counts")
+	}
+	for range 2 {
+		if reading, err := c.Detach(t.Context(), v.ID, i.ID); err != nil || !reading.To.IsZero() {
+			t.Errorf("Detach gave %v, %v", reading, err)
+		}
+		if err := c.Drop(t.Context(), v.ID); err != nil {
+			t.Errorf("Drop gave %v", err)
+		}
+	}
+}
