@@ -347,7 +347,7 @@ func loadPack(profiles []string) (*posture.Pack, error) {
 	for _, file := range profiles {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			return nil, err
+			return nil, usageErrorf("--settings: %v", err)
 		}
 		if pack, err = pack.WithProfile(file, text); err != nil {
 			return nil, usageErrorf("%v", err)

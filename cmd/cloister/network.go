@@ -213,7 +213,7 @@ func (n *networkMaker) makeSubnets(ctx context.Context) error {
 	at := n.cidr.Addr().As4()
 	for i := range 2 {
 		start := uint32(at[0])<<24 | uint32(at[1])<<16 | uint32(at[2])<<8 | uint32(at[3])
-		start += uint32(i) << (32 - bits)                                                                     //nolint:gosec // i is 0 or 1
+		start += uint32(i) << (32 - bits)
 		addr := netip.AddrFrom4([4]byte{byte(start >> 24), byte(start >> 16), byte(start >> 8), byte(start)}) //nolint:gosec // the bytes of an address
 		out, err := n.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
 			VpcId: &n.made.VPC, CidrBlock: aws.String(netip.PrefixFrom(addr, bits).String()), AvailabilityZone: zones.AvailabilityZones[i].ZoneName,

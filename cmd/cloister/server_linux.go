@@ -15,10 +15,10 @@ import (
 
 // stage runs the helper or a stage of the sandbox, if this process was started as one.
 func stage() (code int, staged bool) {
-	if code, staged := netd.Stage(); staged {
+	if code, staged := netd.Stage(rootContext()); staged {
 		return code, true
 	}
-	if code, staged := process.Stage(); staged {
+	if code, staged := process.Stage(rootContext()); staged {
 		return code, true
 	}
 	return sandbox.Stage()

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,12 +18,11 @@ import (
 	"example.com/cloister/internal/netns"
 )
 
-var errChanged = errors.New("changed by somebody else") //nolint:gochecknoglobals // a sentinel
+var errChanged = errors.New("changed by somebody else")
 
 // rig is a collector with what it reads and writes.
 type rig struct {
 	*flows.Collector
-	mu      sync.Mutex
 	next    netns.Reading
 	err     error
 	gone    chan struct{}
@@ -93,7 +91,7 @@ func flow(id, dest string, accept bool) netns.Flow {
 func TestRecordAndPublish(t *testing.T) {
 	t.Parallel()
 	r := newRig(time.Hour)
-	lost := r.Attached(job())
+	lost := r.Attached(t.Context(), job())
 	r.next = netns.Reading{
 		From: at(0), To: at(0).Add(30 * time.Second), Flows: []netns.Flow{flow("eni-1", "198.18.0.2", true), flow("eni-2", "198.18.0.2", true)},
 		Queries: []netns.Query{{From: addr("10.0.0.4"), Name: "a.", Type: "A"}, {From: addr("10.0.0.5"), Name: "b.", Type: "A"}},
@@ -131,7 +129,7 @@ func TestDeliveryFails(t *testing.T) {
 	t.Parallel()
 	r := newRig(time.Hour)
 	r.refused = errors.New("no such bucket")
-	r.Attached(job())
+	r.Attached(t.Context(), job())
 	r.Detached(t.Context(), "eni-1", netns.Reading{From: at(0), To: at(2), Flows: []netns.Flow{flow("eni-1", "192.0.2.1", false)}})
 	if len(r.totals) != 1 || len(r.told) != 1 || r.told[0] == nil {
 		t.Errorf("stored %v, told %v", r.totals, r.told)
@@ -143,24 +141,24 @@ func TestIsolationLost(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name  string
-		do    func(*rig)
+		do    func(context.Context, *rig)
 		cause string // "" is not lost
 	}{
-		{"one reading missed", func(r *rig) { r.err = errors.New("interrupted"); r.Read(context.Background()) }, ""},
-		{"one missed, one read, one missed", func(r *rig) {
+		{"one reading missed", func(ctx context.Context, r *rig) { r.err = errors.New("interrupted"); r.Read(ctx) }, ""},
+		{"one missed, one read, one missed", func(ctx context.Context, r *rig) {
 			for _, err := range []error{errors.New("interrupted"), nil, errors.New("interrupted")} {
 				r.err = err
-				r.Read(context.Background())
+				r.Read(ctx)
 			}
 		}, ""},
-		{"two readings missed", func(r *rig) {
+		{"two readings missed", func(ctx context.Context, r *rig) {
 			r.err = errors.New("interrupted")
-			r.Read(context.Background())
-			r.Read(context.Background())
+			r.Read(ctx)
+			r.Read(ctx)
 		}, "the flow record of vpc-1 has a gap"},
-		{"rules changed", func(r *rig) { r.err = errChanged; r.Read(context.Background()) }, "somebody else changed the packet filter of vpc-1"},
-		{"the helper ended", func(r *rig) {
-			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
+		{"rules changed", func(ctx context.Context, r *rig) { r.err = errChanged; r.Read(ctx) }, "somebody else changed the packet filter of vpc-1"},
+		{"the helper ended", func(ctx context.Context, r *rig) {
+			ctx, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 			defer cancel()
 			close(r.gone)
 			_ = r.Run(ctx)
@@ -169,9 +167,9 @@ func TestIsolationLost(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(time.Hour)
-			lost := r.Attached(job())
-			other := r.Attached(flows.Interface{ID: "eni-9", Job: "other", VPC: "vpc-9"})
-			c.do(r)
+			lost := r.Attached(t.Context(), job())
+			other := r.Attached(t.Context(), flows.Interface{ID: "eni-9", Job: "other", VPC: "vpc-9"})
+			c.do(t.Context(), r)
 			if (lost.Err() != nil) != (c.cause != "") || c.cause != "" && !strings.Contains(context.Cause(lost).Error(), c.cause) {
 				t.Errorf("lost: %v", context.Cause(lost))
 			}

@@ -93,7 +93,7 @@ const (
 
 // File puts the plan into an anonymous file that cannot be changed any more, for descriptor 3.
 func (p Plan) File() (*os.File, error) {
-	text, err := json.Marshal(p)
+	text, err := json.Marshal(p) //nolint:gosec // it goes into an anonymous file, for one process
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ import (
 )
 
 // Stage runs the process if this is one. It must be called before flags are read.
-func Stage() (code int, staged bool) {
+func Stage(ctx context.Context) (code int, staged bool) {
 	if len(os.Args) != 2 || os.Args[0] != stage.Path || os.Args[1] != stage.Argv()[1] {
 		return 0, false
 	}
@@ -35,7 +35,7 @@ func Stage() (code int, staged bool) {
 	if err != nil {
 		return 1, true
 	}
-	if err := json.NewEncoder(os.Stdout).Encode(Do(context.Background(), plan)); err != nil {
+	if err := json.NewEncoder(os.Stdout).Encode(Do(ctx, plan)); err != nil {
 		return 1, true
 	}
 	return 0, true
@@ -117,7 +117,7 @@ func makeDir(dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // a job's own scratch
 		return err
 	}
-	return os.Chmod(dir, 0o775|fs.ModeSetgid) //nolint:gosec // the same
+	return os.Chmod(dir, 0o775|fs.ModeSetgid)
 }
 
 // fetch copies one object into the scratch. The object must not change while it is read.
@@ -142,7 +142,7 @@ func fetch(ctx context.Context, c *s3.Client, read stage.Read) (r stage.ReadResu
 		r.Failure = stage.Failure{Code: "Scratch", Message: "the scratch cannot be written"}
 		return r
 	}
-	file, err := os.OpenFile(read.Target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	file, err := os.OpenFile(read.Target, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644) //nolint:gosec // the engine is of the same user; the server empties the scratch
 	if err != nil {
 		r.Failure = stage.Failure{Code: "Scratch", Message: "the scratch cannot be written"}
 		return r
