@@ -302,7 +302,7 @@ func (f *auditFlags) files(o *audit.Options) error {
 	if f.baseline != "" {
 		before, err := loadReport(f.baseline)
 		if err != nil {
-			return usageErrorf("--baseline %s: %v", f.baseline, err)
+			return usageErrorf("--baseline: %v", err)
 		}
 		o.Baseline = before
 	}
