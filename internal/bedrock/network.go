@@ -133,6 +133,9 @@ func (r *run) lost(err error) error {
 	if r.network != nil && r.network.Lost != nil && r.network.Lost.Err() != nil {
 		return dataErrorf("IsolationLost: %v", context.Cause(r.network.Lost))
 	}
+	if errors.Is(err, executor.ErrEnded) {
+		return dataErrorf("IsolationLost: %v, killed by somebody else or for want of memory on this host: create the job again", executor.ErrEnded)
+	}
 	if errors.Is(err, executor.ErrGone) {
 		return dataErrorf("IsolationLost: %v: restart the server, and create the job again", executor.ErrGone)
 	}

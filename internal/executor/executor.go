@@ -18,6 +18,9 @@ import (
 // ErrGone says that what made the sandboxes has ended, and they with it.
 var ErrGone = errors.New("the helper that makes sandboxes and networks has ended")
 
+// ErrEnded says that a sandbox has ended before it was destroyed.
+var ErrEnded = errors.New("the sandbox has ended")
+
 // Executor makes sandboxes. Implementations are safe for concurrent use.
 type Executor interface {
 	// Create makes a sandbox in which nothing runs yet. It fails rather than make one whose isolation is

@@ -76,6 +76,9 @@ func (b *boxClient) Run(ctx context.Context, p executor.Process) (exit executor.
 	})()
 	// The answer comes when everything in the sandbox has ended, killed or not: the caller may then use the scratch.
 	_, err = b.client.call(context.WithoutCancel(ctx), opRun, m, &exit, files...)
+	if e, ok := errors.AsType[*Error](err); ok && e.Code == CodeEnded {
+		err = executor.ErrEnded
+	}
 	if err = errors.Join(err, out.End(), errs.End()); ctx.Err() != nil {
 		return executor.Exit{}, context.Cause(ctx)
 	}

@@ -105,4 +105,5 @@ const (
 	CodeEgressBlocked   = "EgressBlocked"
 	CodeEndpointDown    = "EndpointDown"
 	CodeTampered        = "Tampered"
+	CodeEnded           = "SandboxEnded" // Run returns executor.ErrEnded then
 )

@@ -119,8 +119,46 @@ func TestHelperKilled(t *testing.T) {
 	}
 }
 
+// TestInitKilled: what waits for a process is told that its sandbox has ended.
+func TestInitKilled(t *testing.T) {
+	c := helper(t)
+	box, err := c.Create(t.Context(), executor.Spec{ID: "init-killed", Limits: limits()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	out, in := io.Pipe()
+	go func() {
+		_, err := box.Run(t.Context(), executor.Process{Argv: []string{"/bin/sh", "-c", "echo on; exec sleep 3600"}, Stdout: in})
+		ended <- err
+	}()
+	if _, err := out.Read(make([]byte, 3)); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(child(t, helperOf(t), "cloister-sandbox-init\x00"), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case err := <-ended:
+		if !errors.Is(err, executor.ErrEnded) {
+			t.Errorf("Run gave %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Run does not end")
+	}
+	if _, err := box.Run(t.Context(), executor.Process{Argv: []string{"/bin/true"}}); !errors.Is(err, executor.ErrEnded) {
+		t.Errorf("the next Run gave %v", err)
+	}
+	if err := box.Destroy(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
 // helperOf is the process id of this process's latest helper.
-func helperOf(t *testing.T) int {
+func helperOf(t *testing.T) int { return child(t, os.Getpid(), "cloister\x00netd\x00") }
+
+// child is the process id of the latest child of a process that has a command line.
+func child(t *testing.T, of int, command string) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -129,16 +167,16 @@ func helperOf(t *testing.T) int {
 	found := 0
 	for _, e := range entries {
 		line, err := os.ReadFile("/proc/" + e.Name() + "/cmdline")
-		if err != nil || string(line) != "cloister\x00netd\x00" {
+		if err != nil || string(line) != command {
 			continue
 		}
 		stat, err := os.ReadFile("/proc/" + e.Name() + "/status")
-		if err == nil && strings.Contains(string(stat), "\nPPid:\t"+strconv.Itoa(os.Getpid())+"\n") {
+		if err == nil && strings.Contains(string(stat), "\nPPid:\t"+strconv.Itoa(of)+"\n") {
 			found, _ = strconv.Atoi(e.Name())
 		}
 	}
 	if found == 0 {
-		t.Fatal("no helper runs")
+		t.Fatalf("no %q runs", command)
 	}
 	return found
 }

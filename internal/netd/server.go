@@ -98,6 +98,7 @@ func (s *Server) handle(ctx context.Context, r request, files []*os.File) {
 func codeOf(err error) string {
 	for code, known := range map[string]error{
 		CodeNoEndpointRoute: netns.ErrNoEndpointRoute, CodeEgressBlocked: netns.ErrEgressBlocked, CodeEndpointDown: netns.ErrEndpointDown, CodeTampered: netns.ErrTampered,
+		CodeEnded: executor.ErrEnded,
 	} {
 		if errors.Is(err, known) {
 			return code

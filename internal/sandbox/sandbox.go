@@ -100,6 +100,9 @@ type Exit struct {
 	OverMemory bool // init's own supervisor ended it
 }
 
+// ErrEnded says that the sandbox has ended before it was destroyed: something else has killed init.
+var ErrEnded = errors.New("sandbox: init has ended")
+
 // Sandbox is a living sandbox. Its methods may be called from several goroutines, one Run at a time.
 type Sandbox struct {
 	cmd  *exec.Cmd
@@ -254,7 +257,7 @@ func (s *Sandbox) Run(p Process, stop <-chan struct{}) (Exit, error) {
 	r, _, err := s.receive()
 	switch {
 	case err != nil:
-		return Exit{}, fmt.Errorf("sandbox: init has ended: %w", err)
+		return Exit{}, fmt.Errorf("%w: %w", ErrEnded, err)
 	case r.Error != "":
 		return Exit{}, fmt.Errorf("sandbox: %s", r.Error)
 	case r.Exit == nil:
@@ -292,7 +295,7 @@ func (s *Sandbox) send(r request, fds []int) error {
 		return errors.New("sandbox: the process's arguments are too long")
 	}
 	if err := SendPacket(s.conn, text, fds); err != nil {
-		return fmt.Errorf("sandbox: init cannot be reached: %w", err)
+		return fmt.Errorf("%w: %w", ErrEnded, err)
 	}
 	return nil
 }

@@ -277,6 +277,8 @@ func (b *box) Run(ctx context.Context, p executor.Process) (executor.Exit, error
 			return executor.Exit{}, context.Cause(ctx)
 		case b.killed() > before: // the kernel took init itself: the sandbox is gone
 			return executor.Exit{Code: 128 + int(unix.SIGKILL), OverLimit: "memory"}, nil
+		case errors.Is(err, sandbox.ErrEnded):
+			return executor.Exit{}, fmt.Errorf("%w: %w", executor.ErrEnded, err)
 		}
 		return executor.Exit{}, err
 	}
