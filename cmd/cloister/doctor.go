@@ -100,7 +100,7 @@ func describe(ready netd.Ready, config server.Config) diagnosis {
 		advise("jobs are refused: %s", why)
 	}
 	if why := d.Isolation.NoNetwork; why != "" && why != d.Isolation.Unavailable {
-		advise("jobs with a vpcConfig are refused: %s (the kernel needs nf_tables and veth: modprobe nf_tables veth)", why)
+		advise("jobs with a vpcConfig are refused: %s (it takes nf_tables and veth in the kernel: modprobe nf_tables veth; in a container: --cap-add NET_ADMIN)", why)
 	}
 	if os.Geteuid() == 0 {
 		if _, err := lookUp(config.User); err != nil {
