@@ -126,6 +126,51 @@ func (l *lab) frame(from *namespace, kind uint16, payload []byte) {
 	}))
 }
 
+// TestBroadcast wants on record what goes past the router's address: to everybody, and to addresses that the job calls its link's.
+func TestBroadcast(t *testing.T) {
+	l := newLab(t, exampleVPC(openGroup()), Options{})
+	a := l.job("eni-1", "10.20.1.11", "open")
+	for i, to := range []struct {
+		addr   string
+		onLink bool
+	}{
+		{"255.255.255.255", false},
+		{"10.20.1.255", false},
+		{"10.20.1.0", false},
+		{"224.0.0.251", false},
+		{"10.20.1.99", true},
+		{"192.0.2.7", true},
+	} {
+		port := uint16(9000 + i)
+		if err := a.do(func() error { return shout(netip.AddrPortFrom(addr(to.addr), port), to.onLink) }); err != nil {
+			t.Errorf("%s: %v", to.addr, err)
+			continue
+		}
+		f, err := l.flowWithin(time.Second, "eni-1", func(f Flow) bool { return f.Port == port && f.Dest == addr(to.addr) })
+		if err != nil || f.Accept || !f.Egress {
+			t.Errorf("a datagram to %s, on the link: %t: %+v, %v: want it refused on record", to.addr, to.onLink, f, err)
+		}
+	}
+}
+
+// shout sends a datagram that may go to everybody; on the link it asks no route.
+func shout(to netip.AddrPort, onLink bool) error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer shutFD(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
+		return err
+	}
+	if onLink {
+		if err := errors.Join(unix.BindToDevice(fd, jobDevice), unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DONTROUTE, 1)); err != nil {
+			return err
+		}
+	}
+	return unix.Sendto(fd, []byte("?"), 0, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+}
+
 // TestARP wants neighbours that nobody can change from the job.
 func TestARP(t *testing.T) {
 	l := newLab(t, exampleVPC(openGroup()), Options{})

@@ -3,6 +3,7 @@ package netns
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 
@@ -26,9 +27,10 @@ func (n *Network) connect(a *attachment) (*os.File, error) {
 	); err != nil {
 		return nil, err
 	}
+	mac := hardwareAddr(a.Addr)
 	err := n.links.LinkAdd(&netlink.Veth{
-		LinkAttrs: netlink.LinkAttrs{Name: a.dev, TxQLen: 1000, MTU: linkMTU},
-		PeerName:  jobDevice, PeerNamespace: netlink.NsFd(int(a.ns.file.Fd())),
+		LinkAttrs: netlink.LinkAttrs{Name: a.dev, TxQLen: 1000, MTU: linkMTU, HardwareAddr: mac},
+		PeerName:  jobDevice, PeerHardwareAddr: mac, PeerNamespace: netlink.NsFd(int(a.ns.file.Fd())),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make veth pair (the kernel needs veth): %w", err)
@@ -42,6 +44,14 @@ func (n *Network) connect(a *attachment) (*os.File, error) {
 		return nil, err
 	}
 	return a.ns.open()
+}
+
+// hardwareAddr is that of both ends of an interface. Without ARP the kernel sends what has no neighbour, such as broadcasts,
+// to the device's own hardware address: the router must take that as its own, or it drops the packet before its filter, off
+// the record.
+func hardwareAddr(a netip.Addr) net.HardwareAddr {
+	b := a.As4()
+	return net.HardwareAddr{2, 0, b[0], b[1], b[2], b[3]} // locally administered
 }
 
 // join gives both ends addresses, neighbours and routes.
