@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/cloister/internal/install"
 	"example.com/cloister/internal/netd"
 	"example.com/cloister/internal/server"
 )
@@ -28,12 +29,15 @@ type account struct {
 
 // startHelper starts the privileged helper and, as root, gives up being root: the server becomes the user, who owns the data
 // directory. An ordinary user's helper is root of a user namespace only.
-func startHelper(ctx context.Context, log io.Writer, data string, config server.Config, name string) (*netd.Client, error) {
-	setup := netd.Setup{AllowSwap: config.Sandbox.AllowSwap, RequireCgroup: config.RequireCgroup(), Rootless: os.Geteuid() != 0}
+func startHelper(ctx context.Context, log io.Writer, data string, config server.Config, home install.Home) (*netd.Client, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	setup := netd.Setup{AllowSwap: config.Sandbox.AllowSwap, RequireCgroup: config.RequireCgroup(), Rootless: os.Geteuid() != 0, Mounts: []string{home.Dir(), self}}
 	var become *account
 	if !setup.Rootless {
-		var err error
-		if become, err = lookUp(name); err != nil {
+		if become, err = lookUp(config.User); err != nil {
 			return nil, err
 		}
 		if err := own(data, *become); err != nil {

@@ -141,7 +141,7 @@ func serve(c *cobra.Command, data string, config server.Config) error {
 		return err
 	}
 	ctx := c.Context()
-	helper, err := startHelper(ctx, c.ErrOrStderr(), data, config, config.User)
+	helper, err := startHelper(ctx, c.ErrOrStderr(), data, config, home)
 	if err != nil {
 		return err
 	}

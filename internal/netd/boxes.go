@@ -4,11 +4,30 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"example.com/cloister/internal/executor"
 )
 
+// allowed refuses mounts of anything but what the set-up named.
+func (s *Server) allowed(mounts []executor.Mount) error {
+	for _, m := range mounts {
+		below := func(root string) bool {
+			return m.Source == root || strings.HasPrefix(m.Source, strings.TrimSuffix(root, "/")+"/")
+		}
+		if filepath.Clean(m.Source) != m.Source || !slices.ContainsFunc(s.mounts, below) {
+			return fmt.Errorf("netd: %s is not of what sandboxes may see", m.Source)
+		}
+	}
+	return nil
+}
+
 func (s *Server) create(ctx context.Context, spec executor.Spec) (any, []*os.File, error) {
+	if err := s.allowed(spec.Mounts); err != nil {
+		return nil, nil, err
+	}
 	s.mu.Lock()
 	_, twice := s.boxes[spec.ID]
 	if !twice {

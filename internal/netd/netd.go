@@ -25,6 +25,9 @@ type Setup struct {
 	RequireCgroup bool
 	// Rootless says that the helper is root of a user namespace only.
 	Rootless bool
+	// Mounts are the folders and files of which sandboxes may see something. The server says so once, before it serves anybody: who
+	// takes it over later cannot have the helper, who may read everything, show it other files.
+	Mounts []string
 	// Group is the server's group, which may use the scratches; 0 in a user namespace.
 	Group int
 }

@@ -36,7 +36,7 @@ func helper(t *testing.T) *netd.Client {
 	socket, err := netd.Start(netd.Options{Rootless: rootless, Log: os.Stderr})
 	if err == nil {
 		var c *netd.Client
-		if c, err = netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless}); err == nil {
+		if c, err = netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless, Mounts: []string{"/"}}); err == nil {
 			t.Cleanup(func() {
 				if err := c.Close(); err != nil {
 					t.Error(err)
@@ -212,5 +212,26 @@ func TestAsOrdinaryUser(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "Mode:rootless") {
 		t.Errorf("as user %d: %v\n%s", nobody, err, out)
+	}
+}
+
+// TestMountsAreNamedFirst: the helper shows a sandbox what its set-up named, and nothing else.
+func TestMountsAreNamedFirst(t *testing.T) {
+	t.Parallel()
+	rootless := os.Geteuid() != 0
+	socket, err := netd.Start(netd.Options{Rootless: rootless})
+	if err != nil {
+		t.Skip("TestConformance says why")
+	}
+	c, err := netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless, Mounts: []string{"/usr/share/doc"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	for _, path := range []string{"/etc/shadow", "/", "/usr/share/documents", "/usr/share/doc/../../../etc"} {
+		_, err := c.Create(t.Context(), executor.Spec{ID: "mounts", Limits: limits(), Mounts: []executor.Mount{{Source: path, Target: "/x"}}})
+		if err == nil || !strings.Contains(err.Error(), "is not of what sandboxes may see") {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }

@@ -25,6 +25,8 @@ type Server struct {
 
 	mu    sync.Mutex
 	boxes map[string]*held // guarded by mu
+
+	mounts []string // set up with local
 }
 
 // held is a sandbox and what runs in it.
@@ -168,6 +170,6 @@ func (s *Server) setup(ctx context.Context, a Setup) Ready {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.local = e
+	s.local, s.mounts = e, a.Mounts
 	return ready
 }

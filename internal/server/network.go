@@ -13,6 +13,8 @@ import (
 	"net/netip"
 	"sync"
 
+	"golang.org/x/net/netutil"
+
 	"example.com/cloister"
 	"example.com/cloister/internal/api"
 	"example.com/cloister/internal/bedrock"
@@ -107,6 +109,9 @@ func (n *networks) Attach(ctx context.Context, j bedrock.JobNetwork) (bedrock.At
 
 const dnsPort = 53
 
+// endpointConnections bounds the connections of one VPC's endpoint: a job must not keep the API from others.
+const endpointConnections = 64
+
 func endpointHost(region cloister.Region) string { return "s3." + string(region) + ".amazonaws.com" }
 
 // attachError is what a customer reads.
@@ -136,7 +141,7 @@ func (n *networks) Detach(ctx context.Context, jobID string) error { return n.vp
 
 // serveEndpoint serves S3, and nothing else, to those in a VPC, until the listener is closed.
 func (n *networks) serveEndpoint(ctx context.Context, vpc string, l net.Listener) {
-	secure := tls.NewListener(l, &tls.Config{GetCertificate: n.private.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	secure := tls.NewListener(netutil.LimitListener(l, endpointConnections), &tls.Config{GetCertificate: n.private.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	gate := n.s.gate()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()
