@@ -20,7 +20,10 @@
 // Victim and Doomed (1: the sandbox's own init), Scratch, Shm, Outside, and the bounds of resources. A program of tests may
 // be the probe as well: see Staged.
 //
-// The resource probes may end the whole job, which is a refusal that nobody is left to report: run each alone and last.
+// The probes "forks" and "memory" may end the whole job, which is a refusal that nobody is left to report: run each alone.
+//
+// The program may be a neighbour as well: with {"serve": "0.0.0.0:8443"} it answers on TCP and UDP until it is killed, and
+// prints "ready" and then an Arrival a line.
 //
 // A report says what a probe sent. In a job every one of these packets is in the flow record; a probe whose Sent is empty was
 // refused before it sent anything.
@@ -84,6 +87,8 @@ type Targets struct {
 type Input struct {
 	Targets Targets  `json:"targets"`
 	Probes  []string `json:"probes,omitempty"` // all, if empty
+	// Serve makes the program a service instead.
+	Serve netip.AddrPort `json:"serve,omitzero"`
 	// Patience is how long to wait for an answer, in milliseconds; 0 is 700.
 	Patience int `json:"patience,omitempty"`
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -116,6 +117,9 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer)
 		fmt.Fprintln(os.Stderr, "escape:", err)
 		return 2
 	}
+	if in.Serve.IsValid() {
+		return serveFor(ctx, in.Serve, stdout)
+	}
 	if args[0] == oneName {
 		return one(ctx, in, stdout)
 	}
@@ -220,6 +224,22 @@ func one(ctx context.Context, in Input, stdout io.Writer) int {
 			return 1
 		}
 	}
+	return 0
+}
+
+// serveFor is a neighbour of a job: it answers until ctx ends, or it is killed.
+func serveFor(ctx context.Context, at netip.AddrPort, stdout io.Writer) int {
+	out := json.NewEncoder(stdout)
+	o := &Outer{ctx: ctx, told: func(a Arrival) { _ = out.Encode(a) }} // whoever does not listen is not told
+	err := o.listen(at.String())
+	if err == nil {
+		_, err = fmt.Fprintln(stdout, "ready")
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "escape:", err)
+		return 2
+	}
+	<-ctx.Done()
 	return 0
 }
 

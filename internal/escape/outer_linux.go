@@ -41,8 +41,9 @@ type Outer struct {
 
 	victim, doomed int
 
-	lock     sync.Mutex // guards arrivals
+	lock     sync.Mutex // guards arrivals, and calls of told
 	arrivals []Arrival
+	told     func(Arrival) // of each, if not nil
 }
 
 type place string
@@ -55,7 +56,7 @@ const (
 )
 
 const (
-	servicePort, loopbackPort, shoutPort, dnsPort = 443, 8081, 5353, 53
+	servicePort, neighbourPort, loopbackPort, shoutPort, dnsPort = 443, 8443, 8081, 5353, 53
 
 	zone         = "tunnel.example"
 	abstractName = "cloister-escape"
@@ -121,6 +122,8 @@ func (o *Outer) Close() error {
 // Targets are those of the control. What differs in a job is the caller's to change.
 func (o *Outer) Targets() Targets {
 	at := func(addr string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(addr), servicePort) }
+	// Neighbours serve where they may without privileges, as jobs do.
+	neighbour := func(addr string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(addr), neighbourPort) }
 	loopback := func(addr string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(addr), loopbackPort) }
 	shout := func(addr string) netip.AddrPort { return netip.AddrPortFrom(netip.MustParseAddr(addr), shoutPort) }
 	var devices []string
@@ -134,7 +137,7 @@ func (o *Outer) Targets() Targets {
 		Internet: at("203.0.113.10"), Internet6: at("2001:db8:1::10"), Host: at("198.51.100.1"), Router: at("192.0.2.1"),
 		Loopback: loopback("127.0.0.1"), Loopback6: loopback("::1"), LoopbackOther: loopback("127.0.0.53"),
 		LinkLocal: at("169.254.7.7"), LinkLocal6: at("fe80::1"), Metadata: at("169.254.169.254"), Credentials: at("169.254.170.2"),
-		Neighbour: at("192.0.2.12"), OtherVPC: at("198.51.100.12"),
+		Neighbour: neighbour("192.0.2.12"), OtherVPC: neighbour("198.51.100.12"),
 		Resolver: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.2"), dnsPort), Upstream: netip.AddrPortFrom(upstreamAddr(), dnsPort), Zone: zone,
 		Broadcast: []netip.AddrPort{shout("255.255.255.255"), shout("192.0.2.255")}, Multicast: shout("224.0.0.251"),
 		Foreign: netip.MustParseAddr("192.0.2.12"), Unused: netip.MustParseAddr("198.51.100.99"),

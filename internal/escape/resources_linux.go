@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -87,7 +88,10 @@ func forkWaiting() (int, unix.Errno) {
 	return int(pid), errno
 }
 
-// memory takes memory and touches every page of it.
+// holdMemory is longer than a supervisor takes that looks every 250 ms.
+const holdMemory = 1500 * time.Millisecond
+
+// memory takes memory, touches every page of it, and holds it for a while.
 func (c *call) memory() error {
 	if c.MemoryBytes <= 0 {
 		return broken("no target")
@@ -100,6 +104,7 @@ func (c *call) memory() error {
 	for at := 0; at < len(data); at += os.Getpagesize() {
 		data[at] = 1
 	}
+	time.Sleep(holdMemory)
 	c.detail = fmt.Sprintf("%d MiB", c.MemoryBytes/block)
 	return unix.Munmap(data)
 }

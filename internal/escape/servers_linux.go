@@ -31,6 +31,9 @@ func (o *Outer) arrived(network string, from net.Addr, at, text string) {
 	o.lock.Lock()
 	defer o.lock.Unlock()
 	o.arrivals = append(o.arrivals, Arrival{network, peer, at, text})
+	if o.told != nil {
+		o.told(o.arrivals[len(o.arrivals)-1])
+	}
 }
 
 // serve runs a server of f until the world ends. Closing closer ends f.
@@ -45,19 +48,22 @@ func (o *Outer) serve(closer io.Closer, f func() error) {
 // echo answers on TCP and UDP at an address of a place: "escape" first on a connection, and whatever comes in a datagram.
 func (o *Outer) echo(at place, addr netip.AddrPort, zone string) error {
 	text := netip.AddrPortFrom(addr.Addr().WithZone(zone), addr.Port()).String()
-	return o.in(at, func() error {
-		listener, err := (&net.ListenConfig{}).Listen(o.ctx, "tcp", text)
-		if err != nil {
-			return err
-		}
-		o.serve(listener, func() error { return o.greet(listener, text) })
-		packets, err := (&net.ListenConfig{}).ListenPacket(o.ctx, "udp", text)
-		if err != nil {
-			return err
-		}
-		o.serve(packets, func() error { return o.reflect(packets, text) })
-		return nil
-	})
+	return o.in(at, func() error { return o.listen(text) })
+}
+
+// listen is echo in the namespace of this thread.
+func (o *Outer) listen(at string) error {
+	listener, err := (&net.ListenConfig{}).Listen(o.ctx, "tcp", at)
+	if err != nil {
+		return err
+	}
+	o.serve(listener, func() error { return o.greet(listener, at) })
+	packets, err := (&net.ListenConfig{}).ListenPacket(o.ctx, "udp", at)
+	if err != nil {
+		return err
+	}
+	o.serve(packets, func() error { return o.reflect(packets, at) })
+	return nil
 }
 
 // greet serves a connection.
