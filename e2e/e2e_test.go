@@ -100,6 +100,23 @@ func TestScenarios(t *testing.T) {
 		need(t, "a way to isolate jobs", works("cloister", "doctor"))
 		scripts(t, path, "testdata/engine")
 	})
+	t.Run("crash", func(t *testing.T) {
+		t.Parallel()
+		need(t, "the aws CLI", works("aws", "--version"))
+		need(t, "the training engine", works("cloister", "engine", "status"))
+		need(t, "the tiny base model", works("cloister", "models", "show", "cloister.tiny-v1:0"))
+		need(t, "a way to attach jobs to VPCs", works("cloister", "doctor"))
+		t.Run("as we are", func(t *testing.T) {
+			t.Parallel()
+			scripts(t, path, "testdata/crash")
+		})
+		if os.Geteuid() == 0 {
+			t.Run("as an ordinary user", func(t *testing.T) {
+				t.Parallel()
+				scripts(t, path, "testdata/crash", asOrdinary)
+			})
+		}
+	})
 }
 
 // lookPath finds a program on a PATH that is not this process's.
@@ -113,8 +130,8 @@ func lookPath(path, name string) (string, error) {
 	return "", &exec.Error{Name: name, Err: exec.ErrNotFound}
 }
 
-// scripts runs the scripts of a folder.
-func scripts(t *testing.T, path, dir string) {
+// scripts runs the scripts of a folder, after a set-up of their own.
+func scripts(t *testing.T, path, dir string, setUp ...func(*testscript.Env) error) {
 	t.Helper()
 	servers := &servers{}
 	testscript.Run(t, testscript.Params{
@@ -134,10 +151,22 @@ func scripts(t *testing.T, path, dir string) {
 			e.Setenv("AWS_PAGER", "")
 			e.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 			e.Setenv("XDG_DATA_HOME", dataHome()) // of the user who runs the tests: engine and models are there
+			servers.before.Store(e.WorkDir, ofHost())
+			for _, f := range setUp {
+				if err := f(e); err != nil {
+					return err
+				}
+			}
 			return nil
 		},
+		Condition: func(name string) (bool, error) {
+			if name != "rootless" {
+				return false, fmt.Errorf("unknown condition %s", name)
+			}
+			return len(setUp) > 0 || os.Geteuid() != 0, nil
+		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": servers.serve, "shut": servers.shut, "sigkill": servers.sigkill, "use": use, "status": status, "records": records, "within": within,
+			"serve": servers.serve, "shut": servers.shut, "sigkill": servers.sigkill, "hold": servers.hold, "gone": servers.gone, "use": use, "status": status, "records": records, "within": within,
 			"moto": moto, "results": results,
 		},
 	})
@@ -155,7 +184,11 @@ func dataHome() string {
 }
 
 // servers are those that scripts have started, by the script's work folder and the server's name.
-type servers struct{ running sync.Map }
+type servers struct {
+	running sync.Map
+	jobs    sync.Map // of them, which hold has seen
+	before  sync.Map // what the host had, by the script's work folder
+}
 
 type process struct {
 	cmd   *exec.Cmd
@@ -174,7 +207,11 @@ func (s *servers) serve(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cmd := exec.Command(found, append([]string{"serve"}, args[1:]...)...) //nolint:noctx // the script's end ends it
 	cmd.Dir = ts.Getenv("WORK")
-	ts.Check(giveData(ts.Getenv("WORK"), args))
+	if ts.Getenv(ordinaryVariable) != "" {
+		cmd.SysProcAttr = ordinaryUser()
+	} else {
+		ts.Check(giveData(ts.Getenv("WORK"), args))
+	}
 	for _, v := range []string{"PATH", "HOME", "XDG_DATA_HOME", "TMPDIR"} {
 		cmd.Env = append(cmd.Env, v+"="+ts.Getenv(v))
 	}
@@ -231,20 +268,32 @@ func (s *servers) shut(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(p.(*process).end())
 }
 
-// sigkill NAME kills a server with SIGKILL.
+// sigkill NAME [PART] kills a server with SIGKILL, or its netd, or the init or the worker of the job that is held.
 func (s *servers) sigkill(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: sigkill NAME")
+	if neg || len(args) < 1 || len(args) > 2 {
+		ts.Fatalf("usage: sigkill NAME [netd|init|worker]")
 	}
-	found, ok := s.running.LoadAndDelete(ts.Getenv("WORK") + " " + args[0])
-	if !ok {
-		ts.Fatalf("no server %s runs", args[0])
+	if len(args) == 2 {
+		s.killPart(ts, args[0], args[1])
+		return
 	}
-	p := found.(*process)
+	p := s.process(ts, args[0])
+	s.running.Delete(ts.Getenv("WORK") + " " + args[0])
 	ts.Check(p.cmd.Process.Kill())
+	if j, ok := s.jobs.Load(ts.Getenv("WORK") + " " + args[0]); ok {
+		j.(*job).killed = time.Now()
+	}
 	if err := <-p.ended; err == nil {
 		ts.Fatalf("the server ended well although it was killed")
 	}
+}
+
+func (s *servers) process(ts *testscript.TestScript, name string) *process {
+	found, ok := s.running.Load(ts.Getenv("WORK") + " " + name)
+	if !ok {
+		ts.Fatalf("no server %s runs", name)
+	}
+	return found.(*process)
 }
 
 func (p *process) end() error {
