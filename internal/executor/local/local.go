@@ -102,7 +102,7 @@ func (e *Executor) chooseLimits(ctx context.Context, log *slog.Logger) {
 		log.DebugContext(ctx, "no cgroup", slog.Any("reason", err))
 	}
 	e.report.Limits = "supervisor"
-	e.weaker("memory is watched every 250 ms instead of being limited by a cgroup (" + err.Error() + ")")
+	e.weaker("no cgroup: memory is watched every 250 ms instead (" + err.Error() + ")")
 	e.weaker("processors are limited by affinity and wall clock only")
 }
 
