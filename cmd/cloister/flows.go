@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -142,6 +143,7 @@ func followFlows(c *cobra.Command, read func(context.Context) (server.JobFlows, 
 	}
 	seen := map[key]uint64{}
 	asked := map[string]int64{}
+	last := false
 	for {
 		f, err := read(c.Context())
 		if err != nil {
@@ -168,9 +170,10 @@ func followFlows(c *cobra.Command, read func(context.Context) (server.JobFlows, 
 				}
 			}
 		}
-		if f.Status.Terminal() {
+		if last {
 			return nil
 		}
+		last = f.Status.Terminal() // what its end still records is read once more
 		select {
 		case <-c.Context().Done():
 			return nil
@@ -179,8 +182,14 @@ func followFlows(c *cobra.Command, read func(context.Context) (server.JobFlows, 
 	}
 }
 
+// printTabbed prints the cells of a line in columns that fit most lines: what follows is not known yet.
 func printTabbed(w io.Writer, line string) error {
-	t := tabwriter.NewWriter(w, 8, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, line) // Flush tells
-	return t.Flush()
+	cells := strings.Split(line, "\t")
+	for i, width := range []int{8, 5, 8, 44, 48, 7} {
+		if i < len(cells)-1 {
+			cells[i] = fmt.Sprintf("%-*s", width, cells[i])
+		}
+	}
+	_, err := fmt.Fprintln(w, strings.TrimRight(strings.Join(cells, " "), " "))
+	return err
 }
