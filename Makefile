@@ -111,12 +111,24 @@ bench-audit: build ## an audit of a fake AWS: time, memory, calls; the rules and
 		-at-most '^BenchmarkReports/\S+\s.*\s([0-9.]+) ns/op=5e9' -at-most '^BenchmarkReports/\S+ .* ([0-9.]+) peak-MiB=128' || failed=1; \
 	test -z "$$failed"
 
+.PHONY: bench-vpc
+bench-vpc: build ## jobs in a VPC: attaching, traffic, rules, flow logging, the S3 endpoint, and a whole job (about 5 minutes)
+	@$(GO) build -o bin/vpcbench ./bench/vpc; failed=; \
+	$(GO) run ./bench/judge -command "$(GO) test ./internal/netns -run '^\$$' -bench . -benchtime 1x" $(BENCHFLAGS) \
+		-at-most '^BenchmarkAttach\S*\s.*\s([0-9.]+) attach-p50-ms=15' -at-most '^BenchmarkAttach\S*\s.*\s([0-9.]+) attach-p99-ms=100' \
+		-at-most '^BenchmarkAttach\S*\s.*\s([0-9.]+) detach-p99-ms=200' -at-most '^BenchmarkHundredAtOnce\S*\s.*\s([0-9.]+) attach-100-s=5' \
+		-at-least '^BenchmarkThroughput\S*\s.*\s(?P<spread>[0-9.]+) baseline/baseline\s+([0-9.]+) vpc/loopback=0.6' \
+		-at-least '^BenchmarkRules/\S+\s.*\s([0-9.]+) 1000-rules/1\s+(?P<spread>[0-9.]+) baseline/baseline=0.85' \
+		-at-most '^BenchmarkFlowCounting\S*\s.*\s(-?[0-9.]+) counting-ns/packet=1000' || failed=1; \
+	bin/vpcbench $(BENCHFLAGS) || failed=1; \
+	test -z "$$failed"
+
 .PHONY: bench-peers
 bench-peers: build ## the audit against Prowler, which is installed once (2.3 GB); not part of bench
 	@$(GO) build -o bin/fakeaws ./bench/fakeaws
 	$(GO) run ./bench/peers -prowler "$$(bench/prowler.sh)" $(BENCHFLAGS)
 
 .PHONY: bench
-bench: ## every benchmark, one after another (about 25 minutes)
-	@failed=; for name in start overhead s3 api seal train audit; do echo "== bench-$$name"; $(MAKE) --no-print-directory bench-$$name || failed="$$failed $$name"; done; \
+bench: ## every benchmark, one after another (about 30 minutes)
+	@failed=; for name in start overhead s3 api seal train audit vpc; do echo "== bench-$$name"; $(MAKE) --no-print-directory bench-$$name || failed="$$failed $$name"; done; \
 	test -z "$$failed" || { echo "missed or failed:$$failed" >&2; exit 1; }

@@ -67,7 +67,7 @@ type bench struct {
 }
 
 func (b *bench) run(ctx context.Context, r *harness.Report) (err error) {
-	if b.dir, err = os.MkdirTemp("", "cloister-bench-"); err != nil {
+	if b.dir, err = harness.TempDir(); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }()

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -77,6 +79,25 @@ func (s *Server) PID() int { return s.cmd.Process.Pid }
 
 // Usage is what the server's process has used so far.
 func (s *Server) Usage() (Usage, error) { return UsageOf(s.PID()) }
+
+// HelperUsage is what the server's helper, `cloister netd`, has used so far.
+func (s *Server) HelperUsage() (Usage, error) {
+	processes, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		return Usage{}, err
+	}
+	for _, path := range processes {
+		if readAll(path) != "cloister\x00netd\x00" || statusNumber(readAll(filepath.Join(filepath.Dir(path), "status")), "PPid") != s.PID() {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+		if err != nil {
+			return Usage{}, err
+		}
+		return UsageOf(pid)
+	}
+	return Usage{}, fmt.Errorf("server %d has no helper", s.PID())
+}
 
 // Stop ends the server in good order.
 func (s *Server) Stop() error {

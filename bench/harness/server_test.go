@@ -14,7 +14,11 @@ import (
 
 func TestServer(t *testing.T) {
 	t.Parallel()
-	dir := t.TempDir()
+	dir, err := harness.TempDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	bin := filepath.Join(dir, "cloister")
 	build := exec.CommandContext(t.Context(), "go", "build", "-o", bin, "../../cmd/cloister")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -34,6 +38,9 @@ func TestServer(t *testing.T) {
 	}
 	if usage, err := s.Usage(); err != nil || usage.CPU == 0 || usage.RSS == 0 || s.Ready <= 0 {
 		t.Errorf("usage %+v, ready %v, %v", usage, s.Ready, err)
+	}
+	if usage, err := s.HelperUsage(); err != nil || usage.RSS == 0 {
+		t.Errorf("the helper's usage %+v, %v", usage, err)
 	}
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)

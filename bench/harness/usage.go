@@ -63,3 +63,14 @@ func statusBytes(status, name string) int64 {
 	}
 	return 0
 }
+
+// statusNumber is a number in /proc/PID/status, 0 if it is not there.
+func statusNumber(status, name string) int {
+	for line := range strings.Lines(status) {
+		var n int
+		if _, err := fmt.Sscanf(line, name+": %d", &n); err == nil {
+			return n
+		}
+	}
+	return 0
+}

@@ -4,7 +4,8 @@
 //	judge -command 'go test ...' -at-least '([0-9.]+) x_sio=1.2' ...
 //
 // Each -at-least and each -at-most is a regular expression, whose only group is the figure, and its bound; it must
-// match at least one line, and every line that it matches counts.
+// match at least one line, and every line that it matches counts. A second group, named spread, is how far the baseline
+// differs from itself: a figure within it holds too.
 package main
 
 import (
@@ -59,8 +60,8 @@ func (b *bounds) Set(text string) error {
 	if err != nil {
 		return err
 	}
-	if pattern.NumSubexp() != 1 {
-		return errors.New("the expression needs exactly one group, the figure")
+	if figures, spread := pattern.NumSubexp(), pattern.SubexpIndex("spread"); figures != 1 && (figures != 2 || spread < 0) || figures == 1 && spread > 0 {
+		return errors.New("the expression needs exactly one group, the figure, beside one named spread")
 	}
 	value, err := strconv.ParseFloat(text[at+1:], 64)
 	if err != nil {
@@ -108,11 +109,14 @@ func pass(out io.Reader, r *harness.Report) ([]string, error) {
 }
 
 func (j *judge) judge(r *harness.Report, lines []string) error {
-	return errors.Join(j.least.judge(lines, r.AtLeast), j.most.judge(lines, r.AtMost))
+	return errors.Join(
+		j.least.judge(lines, r.AtLeast, func(bound, spread float64) float64 { return min(bound, spread) }),
+		j.most.judge(lines, r.AtMost, func(bound, spread float64) float64 { return max(bound, spread) }),
+	)
 }
 
-// judge holds every figure in lines against its bound.
-func (b bounds) judge(lines []string, hold func(name string, value, bound float64, unit string)) error {
+// judge holds every figure in lines against its bound, or the spread that is beside it: the wider of both.
+func (b bounds) judge(lines []string, hold func(name string, value, bound float64, unit string), wider func(bound, spread float64) float64) error {
 	for _, one := range b {
 		found := false
 		for _, line := range lines {
@@ -120,16 +124,33 @@ func (b bounds) judge(lines []string, hold func(name string, value, bound float6
 			if match == nil {
 				continue
 			}
-			value, err := strconv.ParseFloat(match[1], 64)
+			value, limit, err := one.figure(match, wider)
 			if err != nil {
 				return fmt.Errorf("%q: %w", match[0], err)
 			}
 			found = true
-			hold(strings.Join(strings.Fields(match[0]), " "), value, one.value, "x")
+			hold(strings.Join(strings.Fields(match[0]), " "), value, limit, "x")
 		}
 		if !found {
 			return fmt.Errorf("no line matches %s", one.pattern)
 		}
 	}
 	return nil
+}
+
+// figure takes the figure and its limit out of a match.
+func (b bound) figure(match []string, wider func(bound, spread float64) float64) (value, limit float64, err error) {
+	limit = b.value
+	for i, text := range match[1:] {
+		number, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			return 0, 0, err
+		}
+		if b.pattern.SubexpNames()[i+1] == "spread" {
+			limit = wider(limit, number)
+		} else {
+			value = number
+		}
+	}
+	return value, limit, nil
 }

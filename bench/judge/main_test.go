@@ -20,6 +20,9 @@ func TestJudge(t *testing.T) {
 		{name: "every line counts", command: print, bounds: []string{"([0-9.]+) x_raw=0.8"}, missed: 1},
 		{name: "only lines that match", command: print, bounds: []string{"seal-1.* ([0-9.]+) x_raw=0.8"}},
 		{name: "from above", command: print, most: []string{"([0-9.]+) x_raw=0.9", "([0-9.]+) ns=5"}, missed: 1},
+		{name: "within the spread", command: print, bounds: []string{"([0-9.]+) x_raw (?P<spread>[0-9.]+) x_sio=0.99"}, missed: 2},
+		{name: "within the spread, which comes first", command: print, bounds: []string{"(?P<spread>[0-9.]+) x_raw ([0-9.]+) x_sio=2"}},
+		{name: "within the spread, from above", command: print, most: []string{"([0-9.]+) x_raw (?P<spread>[0-9.]+) x_sio=0.5"}},
 		{name: "no figure", command: print, bounds: []string{"([0-9.]+) x_age=1"}, fails: "no line matches"},
 		{name: "the benchmark fails", command: "echo why >&2; exit 3", bounds: []string{"(.)=1"}, fails: "why"},
 		{name: "no command", bounds: []string{"(.)=1"}, fails: "-command"},
@@ -48,7 +51,7 @@ func TestJudge(t *testing.T) {
 
 func TestBadBounds(t *testing.T) {
 	t.Parallel()
-	for _, text := range []string{"", "(.)", "(=1", "x=1", "(.)(.)=1", "(.)=much"} {
+	for _, text := range []string{"", "(.)", "(=1", "x=1", "(.)(.)=1", "(?P<spread>.)=1", "(.)(.)(?P<spread>.)=1", "(.)=much"} {
 		var b bounds
 		if err := b.Set(text); err == nil {
 			t.Errorf("Set(%q) went well", text)

@@ -47,7 +47,7 @@ type sample struct {
 func (s sample) perToken() float64 { return s.cpu / float64(s.tokens) * 1e6 }
 
 func (b *bench) run(ctx context.Context, r *harness.Report) (err error) {
-	dir, err := os.MkdirTemp("", "cloister-bench-")
+	dir, err := harness.TempDir()
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (b *bench) run(ctx context.Context, r *harness.Report) (err error) {
 			err = stopErr
 		}
 	}()
-	data := records(b.records)
+	data := harness.Records(b.records)
 	jobs, err := newJobs(ctx, server, data)
 	if err != nil {
 		return err

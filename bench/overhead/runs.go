@@ -1,25 +1,16 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
-
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/bedrock"
-	"github.com/aws/aws-sdk-go-v2/service/bedrock/types"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"example.com/cloister"
 	"example.com/cloister/bench/harness"
 	"example.com/cloister/internal/basemodel"
-	bedrockservice "example.com/cloister/internal/bedrock"
+	"example.com/cloister/internal/bedrock"
 	"example.com/cloister/internal/engine"
 	"example.com/cloister/internal/engine/process"
 	"example.com/cloister/internal/install"
@@ -27,46 +18,14 @@ import (
 	"example.com/cloister/internal/store"
 )
 
-// records makes training data that is the same at every run: the amount of work matters, not what it says.
-func records(n int) []byte {
-	var out bytes.Buffer
-	for i := range n {
-		fmt.Fprintf(&out, `{"prompt":"Item %d of the list: %s","completion":"%d"}`+"\n", i, strings.Repeat("the quick brown fox ", 4), i%7)
-	}
-	return out.Bytes()
-}
-
-const (
-	inputBucket, outputBucket = "bench-input", "bench-output"
-	trust                     = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"bedrock.amazonaws.com"},"Action":"sts:AssumeRole"}]}`
-	// lookEvery is how often the client looks whether its job has ended; it counts as overhead.
-	lookEvery = 20 * time.Millisecond
-	patience  = 5 * time.Minute
-)
-
 // jobs runs customization jobs on a server and reads their records from its store.
 type jobs struct {
-	client *bedrock.Client
-	db     *store.DB
-	role   string
+	*harness.Jobs
+	db *store.DB
 }
 
 func newJobs(ctx context.Context, s *harness.Server, data []byte) (*jobs, error) {
-	config, err := s.Client(ctx, 4)
-	if err != nil {
-		return nil, err
-	}
-	objects := s3.NewFromConfig(config, func(o *s3.Options) { o.UsePathStyle = true })
-	for _, bucket := range []string{inputBucket, outputBucket} {
-		if _, err := objects.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(bucket)}); err != nil {
-			return nil, err
-		}
-	}
-	_, err = objects.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String(inputBucket), Key: aws.String("train.jsonl"), Body: bytes.NewReader(data)})
-	if err != nil {
-		return nil, err
-	}
-	role, err := iam.NewFromConfig(config).CreateRole(ctx, &iam.CreateRoleInput{RoleName: aws.String("bench"), AssumeRolePolicyDocument: aws.String(trust)})
+	made, err := harness.NewJobs(ctx, s, data)
 	if err != nil {
 		return nil, err
 	}
@@ -74,51 +33,24 @@ func newJobs(ctx context.Context, s *harness.Server, data []byte) (*jobs, error)
 	if err != nil {
 		return nil, err
 	}
-	return &jobs{bedrock.NewFromConfig(config), db, *role.Role.Arn}, nil
+	return &jobs{made, db}, nil
 }
 
 func (j *jobs) close() error { return j.db.Close() }
 
 // run runs one job to its end and says what it took, and with which parameters it trained.
-func (j *jobs) run(ctx context.Context, name string) (sample, bedrockservice.Training, error) {
-	start := harness.Now()
-	created, err := j.client.CreateModelCustomizationJob(ctx, &bedrock.CreateModelCustomizationJobInput{
-		JobName: &name, CustomModelName: &name, BaseModelIdentifier: aws.String(basemodel.Tiny), RoleArn: &j.role,
-		TrainingDataConfig: &types.TrainingDataConfig{S3Uri: aws.String("s3://" + inputBucket + "/train.jsonl")},
-		OutputDataConfig:   &types.OutputDataConfig{S3Uri: aws.String("s3://" + outputBucket)},
-		HyperParameters:    map[string]string{"batchSize": "4", "epochCount": "5", "learningRate": "0.00001"},
-	})
+func (j *jobs) run(ctx context.Context, name string) (sample, bedrock.Training, error) {
+	wall, err := j.Run(ctx, name, nil)
 	if err != nil {
-		return sample{}, bedrockservice.Training{}, err
+		return sample{}, bedrock.Training{}, err
 	}
-	for {
-		job, err := j.client.GetModelCustomizationJob(ctx, &bedrock.GetModelCustomizationJobInput{JobIdentifier: created.JobArn})
-		if err != nil {
-			return sample{}, bedrockservice.Training{}, err
-		}
-		if job.EndTime != nil {
-			if job.Status != types.ModelCustomizationJobStatusCompleted {
-				return sample{}, bedrockservice.Training{}, fmt.Errorf("job %s: %s: %s", name, job.Status, aws.ToString(job.FailureMessage))
-			}
-			break
-		}
-		if harness.Now().Sub(start) > patience {
-			return sample{}, bedrockservice.Training{}, fmt.Errorf("job %s is still %s after %v", name, job.Status, patience)
-		}
-		select {
-		case <-time.After(lookEvery):
-		case <-ctx.Done():
-			return sample{}, bedrockservice.Training{}, context.Cause(ctx)
-		}
-	}
-	wall := harness.Now().Sub(start)
 	row, err := j.db.Bedrock(harness.Now).Job(ctx, cloister.DefaultAccount, cloister.DefaultRegion, name)
 	if err != nil {
-		return sample{}, bedrockservice.Training{}, err
+		return sample{}, bedrock.Training{}, err
 	}
 	s := sample{cpu: row.Record.CPUSeconds, engine: row.Record.WallSeconds, job: wall.Seconds(), tokens: row.Record.Tokens}
 	if s.cpu <= 0 || s.tokens <= 0 {
-		return sample{}, bedrockservice.Training{}, fmt.Errorf("job %s recorded no CPU time or tokens", name)
+		return sample{}, bedrock.Training{}, fmt.Errorf("job %s recorded no CPU time or tokens", name)
 	}
 	return s, row.Training, nil
 }
@@ -130,7 +62,7 @@ type yardstick struct {
 	command process.Command
 }
 
-func newYardstick(t bedrockservice.Training, data []byte) (*yardstick, error) {
+func newYardstick(t bedrock.Training, data []byte) (*yardstick, error) {
 	home, err := install.DefaultHome(os.Geteuid(), os.Getenv)
 	if err != nil {
 		return nil, err

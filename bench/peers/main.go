@@ -71,7 +71,7 @@ func (b *bench) run(ctx context.Context, r *harness.Report) (err error) {
 		r.Missing("audit against Prowler", "Prowler could not be installed")
 		return nil
 	}
-	if b.dir, err = os.MkdirTemp("", "cloister-bench-"); err != nil {
+	if b.dir, err = harness.TempDir(); err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }()

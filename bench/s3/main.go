@@ -53,7 +53,7 @@ type bench struct {
 }
 
 func (b *bench) run(ctx context.Context, r *harness.Report) (err error) {
-	dir, err := os.MkdirTemp("", "cloister-bench-")
+	dir, err := harness.TempDir()
 	if err != nil {
 		return err
 	}

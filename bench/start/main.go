@@ -1,10 +1,11 @@
 // Command start measures how long `cloister serve` takes from the start of its process to its ready line, and
 // the memory of a server that idles: on a new data directory, and on one with jobs in its store. It measures
-// the real binary on a disk and judges medians.
+// the real binary on a disk and judges medians. The memory of `cloister netd`, which is a process of its own, is printed beside.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -36,60 +37,62 @@ type bench struct {
 }
 
 func (b *bench) run(ctx context.Context, r *harness.Report) error {
-	dir, err := os.MkdirTemp("", "cloister-bench-")
+	dir, err := harness.TempDir()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	var first, later, idle []float64
+	var first, later, idle, helper []float64
 	seeded := filepath.Join(dir, "seeded")
-	if _, _, err := b.start(ctx, seeded, 0); err != nil {
+	if _, err := b.start(ctx, seeded, 0); err != nil {
 		return err
 	}
 	if err := harness.SeedJobs(ctx, seeded, b.jobs, harness.Now()); err != nil {
 		return err
 	}
 	for i := range b.rounds { // interleaved, so that both see the same machine
-		ms, _, err := b.start(ctx, filepath.Join(dir, fmt.Sprintf("new-%d", i)), 0)
+		at, err := b.start(ctx, filepath.Join(dir, fmt.Sprintf("new-%d", i)), 0)
 		if err != nil {
 			return err
 		}
-		first = append(first, ms)
-		ms, _, err = b.start(ctx, seeded, 0)
-		if err != nil {
+		first = append(first, at.ms)
+		if at, err = b.start(ctx, seeded, 0); err != nil {
 			return err
 		}
-		later = append(later, ms)
+		later = append(later, at.ms)
 	}
 	for range b.rounds {
-		_, mb, err := b.start(ctx, seeded, idleAfter)
+		at, err := b.start(ctx, seeded, idleAfter)
 		if err != nil {
 			return err
 		}
-		idle = append(idle, mb)
+		idle, helper = append(idle, at.mb), append(helper, at.helper)
 	}
 	r.Say("first start, ms: %.0f", first)
 	r.Say("later start with %d jobs, ms: %.0f", b.jobs, later)
 	r.Say("idle RSS %v after ready, MB: %.1f", idleAfter, idle)
+	r.Say("idle RSS of netd, a process of its own, MB: %.1f, median %.1f", helper, harness.Median(helper))
 	r.AtMost("first start to ready, median", harness.Median(first), firstBound, "ms")
 	r.AtMost(fmt.Sprintf("later start to ready with %d jobs, median", b.jobs), harness.Median(later), laterBound, "ms")
-	r.AtMost("idle RSS, median", harness.Median(idle), idleBound, "MB")
+	r.AtMost("idle RSS of the server, median", harness.Median(idle), idleBound, "MB")
 	return nil
 }
 
+// sample is one start: to ready, and the memory of the server and of its helper after a while.
+type sample struct{ ms, mb, helper float64 }
+
 // start starts and stops a server, and reads its memory after a while.
-func (b *bench) start(ctx context.Context, data string, idle time.Duration) (ms, mb float64, err error) {
+func (b *bench) start(ctx context.Context, data string, idle time.Duration) (sample, error) {
 	s, err := harness.StartServer(ctx, b.bin, data)
 	if err != nil {
-		return 0, 0, err
+		return sample{}, err
 	}
 	select {
 	case <-time.After(idle):
 	case <-ctx.Done():
 	}
 	usage, err := s.Usage()
-	if stopErr := s.Stop(); err == nil {
-		err = stopErr
-	}
-	return float64(s.Ready.Microseconds()) / 1e3, float64(usage.RSS) / 1e6, err
+	helper, helperErr := s.HelperUsage()
+	at := sample{float64(s.Ready.Microseconds()) / 1e3, float64(usage.RSS) / 1e6, float64(helper.RSS) / 1e6}
+	return at, errors.Join(err, helperErr, s.Stop())
 }
