@@ -166,7 +166,7 @@ func scripts(t *testing.T, path, dir string, setUp ...func(*testscript.Env) erro
 			return len(setUp) > 0 || os.Geteuid() != 0, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"serve": servers.serve, "shut": servers.shut, "sigkill": servers.sigkill, "hold": servers.hold, "gone": servers.gone, "use": use, "status": status, "records": records, "within": within,
+			"serve": servers.serve, "shut": servers.shut, "sigkill": servers.sigkill, "hold": servers.hold, "gone": servers.gone, "tamper": servers.tamper, "use": use, "status": status, "records": records, "within": within,
 			"moto": moto, "results": results,
 		},
 	})

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -74,6 +75,15 @@ func (s *servers) hold(ts *testscript.TestScript, neg bool, args []string) {
 	s.jobs.Store(ts.Getenv("WORK")+" "+args[0], j)
 }
 
+// job is the one that was held last.
+func (s *servers) job(ts *testscript.TestScript, name string) *job {
+	found, ok := s.jobs.Load(ts.Getenv("WORK") + " " + name)
+	if !ok {
+		ts.Fatalf("no job of %s is held", name)
+	}
+	return found.(*job)
+}
+
 // add adds a process and its descendants to the family.
 func (j *job) add(pid int) {
 	j.family[pid] = startOf(pid)
@@ -89,11 +99,7 @@ func (s *servers) gone(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: gone NAME")
 	}
-	found, ok := s.jobs.Load(ts.Getenv("WORK") + " " + args[0])
-	if !ok {
-		ts.Fatalf("no job of %s is held", args[0])
-	}
-	j := found.(*job)
+	j := s.job(ts, args[0])
 	last := "nothing"
 	for {
 		took := time.Since(j.killed)
@@ -257,15 +263,39 @@ func devicesIn(ts *testscript.TestScript, namespace *os.File) string {
 
 // killPart kills the helper of a server, or the init or the worker of the job that is held.
 func (s *servers) killPart(ts *testscript.TestScript, name, part string) {
-	found, ok := s.jobs.Load(ts.Getenv("WORK") + " " + name)
-	if !ok {
-		ts.Fatalf("no job of %s is held", name)
-	}
-	j := found.(*job)
+	j := s.job(ts, name)
 	pid, ok := map[string]int{"netd": j.netd, "init": j.init, "worker": j.worker}[part]
 	if !ok {
 		ts.Fatalf("there is no %s to kill", part)
 	}
 	ts.Check(syscall.Kill(pid, syscall.SIGKILL))
 	j.killed = time.Now()
+}
+
+// tamper NAME adds a table to the packet filters of the networks that a server's helper holds, which only root can.
+func (s *servers) tamper(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: tamper NAME")
+	}
+	j := s.job(ts, args[0])
+	own := namespaces("thread-self", "ns")
+	descriptors, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", j.netd))
+	ts.Check(err)
+	changed := 0
+	for _, path := range descriptors {
+		to, err := os.Readlink(path)
+		if err != nil || own[to] || !strings.HasPrefix(to, "net:[") {
+			continue
+		}
+		f, err := os.Open(path)
+		ts.Check(err)
+		c, err := nftables.New(nftables.WithNetNSFd(int(f.Fd())))
+		ts.Check(err)
+		c.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "intruder"})
+		ts.Check(errors.Join(c.Flush(), f.Close()))
+		changed++
+	}
+	if changed == 0 {
+		ts.Fatalf("the helper of %s holds no network", args[0])
+	}
 }
