@@ -2,12 +2,16 @@ package netd_test
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"syscall"
 	"testing"
 	"time"
 
+	"example.com/cloister/internal/executor"
 	"example.com/cloister/internal/netd"
 	"example.com/cloister/internal/netns"
 )
@@ -119,4 +123,55 @@ func TestNetworkOfKilledHelper(t *testing.T) {
 			t.Errorf("Drop gave %v", err)
 		}
 	}
+}
+
+// TestHelperStaysOutside: the helper's threads that enter a job's network end; none may keep it.
+func TestHelperStaysOutside(t *testing.T) {
+	c := helper(t)
+	v, i := example()
+	c.ServeEndpoints(func(string, net.Listener) {})
+	if err := c.Apply(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Attach(t.Context(), v.ID, i); err != nil {
+		t.Fatal(err)
+	}
+	// A first thread that has entered the network stays there. It is one of many: it takes some tries until it is its turn.
+	for n := range 40 {
+		box, err := c.Create(t.Context(), executor.Spec{ID: fmt.Sprintf("outside-%d", n), Network: i.ID, Limits: limits()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := box.Destroy(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		inside := threadsElsewhere(t, helperOf(t))
+		if len(inside) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("threads of the helper are in other networks than its reaper: %v", inside)
+		}
+	}
+}
+
+// threadsElsewhere are the threads of a helper that are not in the network which it was started in, and its reaper with it.
+func threadsElsewhere(t *testing.T, pid int) (inside []string) {
+	t.Helper()
+	own, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", child(t, pid, "cloister\x00netd-reaper\x00")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/ns/net", pid))
+	if err != nil || len(threads) == 0 {
+		t.Fatalf("%d threads, %v", len(threads), err)
+	}
+	for _, path := range threads {
+		if at, err := os.Readlink(path); err == nil && at != own {
+			inside = append(inside, path+" "+at)
+		}
+	}
+	return inside
 }

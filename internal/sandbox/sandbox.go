@@ -202,6 +202,12 @@ func (s *Sandbox) start(network *os.File) error {
 	started := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
+		// But the first one does not end, and would stay in the network: another must do it.
+		if unix.Gettid() == unix.Getpid() {
+			started <- s.start(network)
+			runtime.UnlockOSThread()
+			return
+		}
 		var err error
 		if network != nil {
 			err = unix.Setns(int(network.Fd()), unix.CLONE_NEWNET)
