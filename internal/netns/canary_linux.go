@@ -24,6 +24,9 @@ const canaryPatience = 3 * time.Second
 const (
 	canaryPause = 2 * time.Millisecond   // between two looks
 	canaryAgain = 200 * time.Millisecond // until a datagram is sent again
+	// canaryKnock is until a first connection is given up for a new one, which gets twice as long: when its first packet is dropped
+	// as below, TCP sends that again only after a second.
+	canaryKnock = 20 * time.Millisecond
 )
 
 // forbidden are addresses that no job may reach: the metadata service, and one on the internet (RFC 5737).
@@ -61,14 +64,16 @@ func (n *Network) Canary(id string) error {
 	case !allowed:
 		return ErrEgressBlocked
 	}
-	for deadline := time.Now().Add(canaryPatience); ; time.Sleep(canaryPause) { //nolint:forbidigo // a stop watch
+	deadline := time.Now().Add(canaryPatience) //nolint:forbidigo // a stop watch
+	for patience := canaryKnock; ; patience = min(2*patience, canaryPatience) {
 		left := time.Until(deadline)
 		if left <= 0 {
 			return fmt.Errorf("%w: %w", ErrEndpointDown, err)
 		}
-		if err = dial(a.ns, endpoint, left); err == nil {
+		if err = dial(a.ns, endpoint, min(patience, left)); err == nil {
 			return nil
 		}
+		time.Sleep(canaryPause)
 	}
 }
 

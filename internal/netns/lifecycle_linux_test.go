@@ -5,7 +5,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestCanary(t *testing.T) {
@@ -46,6 +50,60 @@ func TestCanary(t *testing.T) {
 	if err := l.Canary("eni-1"); err == nil || errors.Is(err, ErrEndpointDown) {
 		t.Errorf("with another device: %v, want an error that names it", err)
 	}
+}
+
+// TestCanaryKnocksAgain: TCP sends a first packet that was dropped again after a second; the canary makes a new connection before.
+// Here the endpoint's queue is full: it drops first packets until a second connection was tried.
+func TestCanaryKnocksAgain(t *testing.T) {
+	g := Group{ID: "g", Egress: []Rule{tcp(443, 443).list("pl-s3")}}
+	l := newLab(t, exampleVPC(g), Options{})
+	job := l.job("eni-1", "10.20.1.11", "g")
+	s := fullListener(t, l.ns, endpoint)
+	check(dial(job, netip.MustParseAddrPort(endpoint+":443"), testPatience)) // there is room for one
+	must(l.Flows())
+	ended := make(chan error, 1)
+	go func() { ended <- l.Canary("eni-1") }()
+	ports := map[uint16]bool{}
+	for len(ports) < 2 {
+		for _, f := range must(l.Flows()).Flows {
+			if f.Egress && f.Accept && f.Port == 443 {
+				ports[f.SourcePort] = true
+			}
+		}
+		select {
+		case err := <-ended:
+			t.Fatalf("Canary tried %d connections and ended with %v", len(ports), err)
+		case <-time.After(canaryPause):
+		}
+	}
+	go answer(s)
+	if err := <-ended; err != nil {
+		t.Errorf("Canary = %v", err)
+	}
+}
+
+// fullListener listens on port 443 with room for one connection that nobody accepts.
+func fullListener(t *testing.T, ns *namespace, address string) net.Listener {
+	t.Helper()
+	var s net.Listener
+	err := ns.do(func() error {
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(fd), "listener")
+		defer shut(f)
+		if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: addr(address).As4(), Port: 443}), unix.Listen(fd, 0)); err != nil {
+			return err
+		}
+		s, err = net.FileListener(f)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { shut(s) })
+	return s
 }
 
 // refusal wants a refusal of a datagram on record, not taken by an earlier reading.
