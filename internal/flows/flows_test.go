@@ -124,6 +124,24 @@ func TestRecordAndPublish(t *testing.T) {
 	}
 }
 
+// TestLastFlowsUnknown: where the helper took the last flows along, the flow log says that there is something missing.
+func TestLastFlowsUnknown(t *testing.T) {
+	t.Parallel()
+	r := newRig(time.Hour)
+	r.Attached(t.Context(), job())
+	now := time.Now()
+	r.next = netns.Reading{From: now.Add(-2 * time.Second), To: now.Add(-time.Second), Flows: []netns.Flow{flow("eni-1", "198.18.0.2", true)}}
+	r.Read(t.Context())
+	r.Detached(t.Context(), "eni-1", netns.Reading{})
+	all := ""
+	for _, text := range r.files {
+		all += text
+	}
+	if !strings.Contains(all, "198.18.0.2 40000 443 6 2 100") || !strings.Contains(all, "SKIPDATA") {
+		t.Errorf("published %q", all)
+	}
+}
+
 // TestDeliveryFails: a bucket that refuses costs the file and nothing else, and is told.
 func TestDeliveryFails(t *testing.T) {
 	t.Parallel()
