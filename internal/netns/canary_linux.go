@@ -22,11 +22,10 @@ var (
 const canaryPatience = 3 * time.Second
 
 const (
-	canaryPause = 2 * time.Millisecond   // between two looks
-	canaryAgain = 200 * time.Millisecond // until a datagram is sent again
-	// canaryKnock is until a first connection is given up for a new one, which gets twice as long: when its first packet is dropped
-	// as below, TCP sends that again only after a second.
-	canaryKnock = 20 * time.Millisecond
+	canaryPause = 2 * time.Millisecond // between two looks
+	// canaryAgain is until a first datagram is sent again, or a first connection given up for a new one; the next gets twice as
+	// long. TCP by itself would send the first packet of a connection again after a second.
+	canaryAgain = 20 * time.Millisecond
 )
 
 // forbidden are addresses that no job may reach: the metadata service, and one on the internet (RFC 5737).
@@ -65,7 +64,7 @@ func (n *Network) Canary(id string) error {
 		return ErrEgressBlocked
 	}
 	deadline := time.Now().Add(canaryPatience) //nolint:forbidigo // a stop watch
-	for patience := canaryKnock; ; patience = min(2*patience, canaryPatience) {
+	for patience := canaryAgain; ; patience = min(2*patience, canaryPatience) {
 		left := time.Until(deadline)
 		if left <= 0 {
 			return fmt.Errorf("%w: %w", ErrEndpointDown, err)
@@ -117,16 +116,16 @@ func (n *Network) checkRefusal(a *attachment, ns *namespace, to netip.AddrPort) 
 		return err
 	}
 	defer r.close()
-	for tries := range int(canaryPatience / canaryAgain) {
+	for again := canaryAgain; again < canaryPatience; again *= 2 {
 		var key flowKey
 		err := ns.do(func() (err error) {
 			key, err = sendProbe(a, to)
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("probe %v, try %d: %w", to, tries+1, err)
+			return fmt.Errorf("probe %v: %w", to, err)
 		}
-		for end := time.Now().Add(canaryAgain); time.Until(end) > 0; time.Sleep(canaryPause) { //nolint:forbidigo // a stop watch
+		for end := time.Now().Add(again); time.Until(end) > 0; time.Sleep(canaryPause) { //nolint:forbidigo // a stop watch
 			if _, found, err := r.element(n.table.Name, flowRefused, key); found || err != nil {
 				return err
 			}
