@@ -80,7 +80,7 @@ bench-overhead: build ## what a job costs beside its engine, and the engine in i
 	$(GO) run ./bench/overhead $(BENCHFLAGS)
 
 .PHONY: test-vm
-test-vm: ## the sandbox's tests with cgroup v2, on Debian's kernel in a virtual machine
+test-vm: ## the tests of sandboxes and networks with cgroup v2, on Debian's kernel in a virtual machine
 	@scripts/test-vm.sh
 
 .PHONY: bench-s3

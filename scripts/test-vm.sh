@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The sandbox's and cgroup tests in a virtual machine with Debian's kernel, where cgroup v2 is: QEMU's software
+# The tests of sandboxes, cgroups and networks in a virtual machine with Debian's kernel, where cgroup v2 is: QEMU's software
 # emulation, so it needs no /dev/kvm and runs in containers and CI. It installs what is missing as root, by apt-get.
 # The kernel is unpacked into the cache, never installed on this host.
 set -euo pipefail
@@ -18,7 +18,9 @@ if ! command -v qemu-system-x86_64 >/dev/null; then
 	DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends qemu-system-x86 >/dev/null
 fi
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/cloister/vm
-if [ ! -s "$cache/vmlinuz" ]; then
+# What networks need of the kernel, each after those that it needs.
+modules="libcrc32c nfnetlink nf_defrag_ipv4 nf_defrag_ipv6 nf_conntrack nf_conntrack_netlink nf_conncount nf_tables nft_ct nft_limit nft_connlimit nft_objref veth"
+if [ ! -s "$cache/vmlinuz" ] || [ ! -e "$cache/modules/veth.ko" ]; then
 	if ! apt-cache show linux-image-cloud-amd64 >/dev/null 2>&1; then
 		[ "$(id -u)" -eq 0 ] || fail "apt knows no linux-image-cloud-amd64: run 'apt-get update' as root"
 		apt-get update -qq
@@ -33,6 +35,11 @@ if [ ! -s "$cache/vmlinuz" ]; then
 		[ "$(id -u)" -ne 0 ] || apt-get update -qq
 		fetch || fail "cannot fetch $package: $(cat "$cache/log")"
 	fi
+	mkdir "$cache/modules"
+	for module in $modules; do
+		find "$cache/unpack/lib/modules" -name "$module.ko" -exec cp {} "$cache/modules" \;
+		[ -s "$cache/modules/$module.ko" ] || fail "$package has no module $module"
+	done
 	mv "$cache"/unpack/boot/vmlinuz-* "$cache/vmlinuz"
 	rm -rf "$cache/unpack"
 fi
@@ -48,7 +55,17 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export CGO_ENABLED=0
 go build -trimpath -ldflags "-s -w" -o "$work/init" ./vmtest/init
-go test -c -trimpath -ldflags "-s -w" -o "$work/local.test" ./internal/executor/local
+files=()
+for suite in executor/local netd netns; do
+	name=$(basename "$suite").test
+	go test -c -trimpath -ldflags "-s -w" -o "$work/$name" "./internal/$suite"
+	files+=("/$name=$work/$name")
+done
+number=10
+for module in $modules; do
+	files+=("/modules/$number-$module.ko=$cache/modules/$module.ko")
+	number=$((number + 1))
+done
 # Debian's smallest Python, its byte code and its libraries: the suite runs it in the sandbox.
 python() {
 	dpkg -L python3.11-minimal libpython3.11-minimal | grep -E '^/usr/(bin/python3.11|lib/python3.11(/|$))' | grep -v -e '/lib2to3' -e '/doc'
@@ -61,7 +78,7 @@ python() {
 }
 ln -s python3.11 "$work/python3"
 for name in bin lib lib64; do ln -s "usr/$name" "$work/$name"; done
-python | go run ./vmtest/initrd -o "$work/initrd" /init="$work/init" /local.test="$work/local.test" /usr/bin/python3="$work/python3" \
+python | go run ./vmtest/initrd -o "$work/initrd" /init="$work/init" "${files[@]}" /usr/bin/python3="$work/python3" \
 	/bin="$work/bin" /lib="$work/lib" /lib64="$work/lib64" || fail "cannot write the initial RAM disk"
 echo "test-vm: machine made in $((SECONDS - start)) s ($(du -h "$work/initrd" | cut -f1) initial RAM disk)"
 timeout 240 qemu-system-x86_64 -accel tcg,thread=multi -cpu max -smp 2 -m 2048 -nodefaults -no-reboot -display none -serial file:"$work/console" \

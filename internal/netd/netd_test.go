@@ -43,7 +43,12 @@ func helper(t *testing.T) *netd.Client {
 				}
 				<-c.Gone()
 			})
-			if why := c.Report().Unavailable + c.Report().NoNetwork; why != "" {
+			report := c.Report()
+			// make test-vm knows what its machine has.
+			if want := os.Getenv("CLOISTER_TEST_ISOLATION"); want != "" && report.Mode+", "+report.Limits != want {
+				t.Fatalf("isolation is %q, %q, want %s (weaker: %q)", report.Mode, report.Limits, want, report.Weaker)
+			}
+			if why := report.Unavailable + report.NoNetwork; why != "" {
 				err = errors.New(why)
 			} else {
 				return c
@@ -67,6 +72,11 @@ func limits() executor.Limits {
 	return executor.Limits{MemoryBytes: 256 << 20, ScratchBytes: 16 << 20, ShmBytes: 16 << 20, CPUs: 1, Pids: 64, Wall: time.Minute}
 }
 
+// sleeper says something and lives on.
+func sleeper() []string {
+	return []string{"/usr/bin/python3", "-c", "import time\nprint('on', flush=True)\ntime.sleep(3600)"}
+}
+
 // TestHelperKilled: what waits for a killed helper is told so, and nothing of the sandbox is left, its cgroup neither.
 func TestHelperKilled(t *testing.T) {
 	c := helper(t)
@@ -78,7 +88,7 @@ func TestHelperKilled(t *testing.T) {
 	began, ended := make(chan struct{}), make(chan error, 1)
 	out, in := io.Pipe()
 	go func() {
-		_, err := box.Run(t.Context(), executor.Process{Argv: []string{"/bin/sh", "-c", "echo on; exec sleep 3600"}, Stdout: in})
+		_, err := box.Run(t.Context(), executor.Process{Argv: sleeper(), Stdout: in})
 		ended <- err
 	}()
 	go func() {
@@ -129,7 +139,7 @@ func TestInitKilled(t *testing.T) {
 	ended := make(chan error, 1)
 	out, in := io.Pipe()
 	go func() {
-		_, err := box.Run(t.Context(), executor.Process{Argv: []string{"/bin/sh", "-c", "echo on; exec sleep 3600"}, Stdout: in})
+		_, err := box.Run(t.Context(), executor.Process{Argv: sleeper(), Stdout: in})
 		ended <- err
 	}()
 	if _, err := out.Read(make([]byte, 3)); err != nil {
@@ -155,7 +165,10 @@ func TestInitKilled(t *testing.T) {
 }
 
 // helperOf is the process id of this process's latest helper.
-func helperOf(t *testing.T) int { return child(t, os.Getpid(), "cloister\x00netd\x00") }
+func helperOf(t *testing.T) int {
+	t.Helper()
+	return child(t, os.Getpid(), "cloister\x00netd\x00")
+}
 
 // child is the process id of the latest child of a process that has a command line.
 func child(t *testing.T, of int, command string) int {

@@ -368,7 +368,11 @@ func newModelLab(tb testing.TB, s seam) *lab {
 func modelSees(tb testing.TB, s seam) error {
 	tb.Helper()
 	s.unlimited = true
-	if wrong, _ := modelRun(newModelLab(tb, s), 20, 20); len(wrong) > 0 {
+	sets := 20
+	if testing.Short() {
+		sets = 5
+	}
+	if wrong, _ := modelRun(newModelLab(tb, s), sets, 20); len(wrong) > 0 {
 		return fmt.Errorf("%d verdicts differ, such as %s", len(wrong), strings.SplitN(wrong[0], ";", 2)[0])
 	}
 	return nil

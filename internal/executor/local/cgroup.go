@@ -98,7 +98,10 @@ func delegated(companions []int) (*v2, error) {
 		return nil, errors.New("this process has no cgroup v2")
 	}
 	own := filepath.Join(cgroupRoot, path)
-	if unix.Access(filepath.Join(own, "cgroup.procs"), unix.W_OK) != nil || unix.Access(own, unix.W_OK) != nil {
+	if above := filepath.Dir(own); filepath.Base(own) == leafName && writable(above) { // an earlier one has moved this process
+		own = above
+	}
+	if !writable(own) {
 		return nil, errors.New("no cgroup is delegated to this user: start the server with systemd-run --user --scope -p Delegate=yes")
 	}
 	leaf := filepath.Join(own, leafName)
@@ -111,6 +114,11 @@ func delegated(companions []int) (*v2, error) {
 		}
 	}
 	return newV2(filepath.Join(own, folder), own)
+}
+
+// writable says whether this process may put processes into a cgroup, and make others in it.
+func writable(group string) bool {
+	return unix.Access(filepath.Join(group, "cgroup.procs"), unix.W_OK) == nil && unix.Access(group, unix.W_OK) == nil
 }
 
 func (g *v2) name() string     { return "cgroup v2" }
