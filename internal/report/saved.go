@@ -159,9 +159,6 @@ func expect(dec *json.Decoder, want json.Delim) error {
 }
 
 func known(one *posture.Result) error {
-	if one.Identity == nil || one.Seen == nil {
-		return errors.New("it does not say what was judged, or when")
-	}
 	if !slices.Contains(posture.Statuses(), one.Status) {
 		return fmt.Errorf("unknown status %q", one.Status)
 	}
@@ -173,6 +170,9 @@ func known(one *posture.Result) error {
 	}
 	if slices.Contains(one.Evidence, nil) {
 		return errors.New("a call of the evidence is null")
+	}
+	if one.Identity == nil || one.Seen == nil {
+		return errors.New("it does not say what was judged, or when")
 	}
 	return nil
 }
