@@ -126,47 +126,55 @@ func (l *lab) frame(from *namespace, kind uint16, payload []byte) {
 	}))
 }
 
-// TestBroadcast wants on record what goes past the router's address: to everybody, and to addresses that the job calls its link's.
-func TestBroadcast(t *testing.T) {
+// TestOnRecord wants on record what the kernel itself would refuse: what goes to everybody, or past the router's address to what
+// the job calls its link's, has no hops left, or asks for a route of its own.
+func TestOnRecord(t *testing.T) {
 	l := newLab(t, exampleVPC(openGroup()), Options{})
 	a := l.job("eni-1", "10.20.1.11", "open")
-	for i, to := range []struct {
-		addr   string
-		onLink bool
+	l.job("eni-2", "10.20.1.12", "open")
+	number := func(level, option, value int) func(int) error {
+		return func(fd int) error { return unix.SetsockoptInt(fd, level, option, value) }
+	}
+	broadcast := number(unix.SOL_SOCKET, unix.SO_BROADCAST, 1)
+	onLink := func(fd int) error {
+		return errors.Join(unix.BindToDevice(fd, jobDevice), unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DONTROUTE, 1))
+	}
+	for i, p := range []struct {
+		name, to string
+		set      func(fd int) error
 	}{
-		{"255.255.255.255", false},
-		{"10.20.1.255", false},
-		{"10.20.1.0", false},
-		{"224.0.0.251", false},
-		{"10.20.1.99", true},
-		{"192.0.2.7", true},
+		{"everybody", "255.255.255.255", broadcast},
+		{"everybody in the subnet", "10.20.1.255", broadcast},
+		{"the subnet's first address", "10.20.1.0", broadcast},
+		{"a group of listeners", "224.0.0.251", broadcast},
+		{"nobody, on the link", "10.20.1.99", onLink},
+		{"elsewhere, on the link", "192.0.2.7", onLink},
+		{"a neighbour, one hop", "10.20.1.12", number(unix.IPPROTO_IP, unix.IP_TTL, 1)},
+		{"a neighbour by a source route", "10.20.1.12", func(fd int) error {
+			return unix.SetsockoptString(fd, unix.IPPROTO_IP, unix.IP_OPTIONS, "\x83\x07\x04\x0a\x14\x01\x0c\x00")
+		}},
 	} {
-		port := uint16(9000 + i)
-		if err := a.do(func() error { return shout(netip.AddrPortFrom(addr(to.addr), port), to.onLink) }); err != nil {
-			t.Errorf("%s: %v", to.addr, err)
+		to := netip.AddrPortFrom(addr(p.to), uint16(9000+i))
+		if err := a.do(func() error { return sendWith(to, p.set) }); err != nil {
+			t.Errorf("%s: %v", p.name, err)
 			continue
 		}
-		f, err := l.flowWithin(time.Second, "eni-1", func(f Flow) bool { return f.Port == port && f.Dest == addr(to.addr) })
+		f, err := l.flowWithin(time.Second, "eni-1", func(f Flow) bool { return f.Port == to.Port() })
 		if err != nil || f.Accept || !f.Egress {
-			t.Errorf("a datagram to %s, on the link: %t: %+v, %v: want it refused on record", to.addr, to.onLink, f, err)
+			t.Errorf("a datagram to %s: %+v, %v: want it refused on record", p.name, f, err)
 		}
 	}
 }
 
-// shout sends a datagram that may go to everybody; on the link it asks no route.
-func shout(to netip.AddrPort, onLink bool) error {
+// sendWith sends a datagram from a socket with options.
+func sendWith(to netip.AddrPort, set func(fd int) error) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
 	}
 	defer shutFD(fd)
-	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_BROADCAST, 1); err != nil {
+	if err := set(fd); err != nil {
 		return err
-	}
-	if onLink {
-		if err := errors.Join(unix.BindToDevice(fd, jobDevice), unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DONTROUTE, 1)); err != nil {
-			return err
-		}
 	}
 	return unix.Sendto(fd, []byte("?"), 0, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
 }

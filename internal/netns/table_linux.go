@@ -40,6 +40,9 @@ const (
 	flowTimeout = 5 * time.Minute
 )
 
+// plainHeader is the first byte of an IPv4 header without options: version and length.
+const plainHeader = 0x45
+
 // Limits of what one interface may ask of the whole VPC: without them one job fills the tables that all share.
 const (
 	newPerSecond   = 200
@@ -156,6 +159,9 @@ func (n *Network) installStages(t *transaction) {
 	t.rule(antispoof, &expr.Meta{Key: expr.MetaKeyNFPROTO, Register: 1}, isNot(unix.NFPROTO_IPV4), &expr.Counter{}, drop())
 	// There is no route to other addresses. Refused here it is on record; the routing code would drop it silently.
 	t.rule(antispoof, dest(1), notIn(s.addresses, 1), goTo(refuse))
+	// So it is with options, such as source routes, and with what has no hops left.
+	t.rule(antispoof, header(1, 0, 1), isNot(plainHeader), goTo(refuse))
+	t.rule(antispoof, header(1, 8, 1), between([]byte{0}, []byte{1}), goTo(refuse))
 	if n.seam.mutation == noAntispoof {
 		t.rule(antispoof, accept())
 	}
