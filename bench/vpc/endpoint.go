@@ -110,7 +110,7 @@ func jail(ctx context.Context, self string, serve func(vpc string, l net.Listene
 	if err != nil {
 		return nil, nil, err
 	}
-	helper, err := netd.Connect(ctx, socket, netd.Setup{Rootless: rootless, AllowSwap: true, Mounts: []string{self}})
+	helper, err := netd.Connect(ctx, socket, netd.Setup{Rootless: rootless, AllowSwap: true, Mounts: []netd.Allowed{{Root: self, Target: clientPath}}})
 	if err != nil {
 		return nil, nil, err
 	}

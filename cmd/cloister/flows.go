@@ -96,7 +96,11 @@ func printFlows(w io.Writer, f server.JobFlows) error {
 		_, _ = fmt.Fprintln(t, flowLine(f, flow))
 	}
 	for _, q := range f.Queries {
-		_, _ = fmt.Fprintf(t, "%s\tasked\tDNS %s\t%s\t\t%d\t\t%s\t%s\n", q.RCode, q.Type, ansi.Visible(q.Name), q.Count, clock(q.First), clock(q.Last))
+		asked := "asked\tDNS " + q.Type
+		if q.Type == "" {
+			asked = "note\t"
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t\t%d\t\t%s\t%s\n", q.RCode, asked, ansi.Visible(q.Name), q.Count, clock(q.First), clock(q.Last))
 	}
 	if len(f.Flows) == 0 {
 		_, _ = fmt.Fprintln(t, "(nothing yet)")

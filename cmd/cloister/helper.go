@@ -16,9 +16,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"example.com/cloister/internal/engine"
 	"example.com/cloister/internal/install"
 	"example.com/cloister/internal/netd"
 	"example.com/cloister/internal/server"
+	jobstage "example.com/cloister/internal/stage"
 )
 
 // account is a user of this host that the server becomes.
@@ -34,7 +36,7 @@ func startHelper(ctx context.Context, log io.Writer, data string, config server.
 	if err != nil {
 		return nil, err
 	}
-	setup := netd.Setup{AllowSwap: config.Sandbox.AllowSwap, RequireCgroup: config.RequireCgroup(), Rootless: os.Geteuid() != 0, Mounts: []string{home.Dir(), self}}
+	setup := netd.Setup{AllowSwap: config.Sandbox.AllowSwap, RequireCgroup: config.RequireCgroup(), Rootless: os.Geteuid() != 0, Mounts: mounts(home, self)}
 	var become *account
 	if !setup.Rootless {
 		if become, err = lookUp(config.User); err != nil {
@@ -59,6 +61,20 @@ func startHelper(ctx context.Context, log io.Writer, data string, config server.
 		}
 	}
 	return netd.Connect(ctx, socket, setup)
+}
+
+// mounts are what sandboxes may see: engines, base models, this program, and the interpreter of the installed engine where it is not
+// the system's.
+func mounts(home install.Home, self string) []netd.Allowed {
+	list := []netd.Allowed{
+		{Root: filepath.Join(home.Dir(), "engines")}, {Root: filepath.Join(home.Dir(), "models"), Target: engine.BasePath}, {Root: self, Target: jobstage.Path},
+	}
+	if found, err := home.Engine(); err == nil {
+		for _, m := range found.Mounts() {
+			list = append(list, netd.Allowed{Root: m.Source, Target: m.Target})
+		}
+	}
+	return list
 }
 
 // lookUp finds the user that the server becomes.

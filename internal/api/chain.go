@@ -36,6 +36,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{id: uuid.NewString()}
 	out := &recorder{ResponseWriter: w, stall: h.stall}
 	in := &meter{stall: h.stall, rc: http.NewResponseController(w), source: r.Body}
+	r = r.WithContext(r.Context()) // net/http keeps its own request, which knows whether the client waits to be told to go on
 	r.Body = in
 	w.Header().Set("X-Amzn-Requestid", x.id)
 	defer func() { //nolint:contextcheck // the request's own context is what it logs with

@@ -77,7 +77,7 @@ func newService(t *testing.T, o *escape.Outer, program string, rootless bool) *s
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless, RequireCgroup: !rootless, Mounts: []string{program}})
+	c, err := netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless, RequireCgroup: !rootless, Mounts: []netd.Allowed{{Root: program, Target: "/opt/escape"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,12 +119,19 @@ type Collector struct {
 	mu       sync.Mutex
 	attached map[string]*attached // by interface, guarded by mu
 	missed   map[string]int       // readings in a row, by VPC, guarded by mu
+	busy     map[string]bool      // VPCs whose reading is under way, guarded by mu
 }
 
 type attached struct {
 	Interface
 	lose context.CancelCauseFunc
-	logs map[string]*publisher // by flow log
+
+	mu      sync.Mutex    // guards unsaved: a reading and the end of the interface may meet
+	unsaved netns.Reading // what the store did not take yet
+
+	publishing sync.Mutex            // guards what follows
+	logs       map[string]*publisher // by flow log
+	ended      bool
 }
 
 // New makes a Collector.
@@ -135,7 +142,7 @@ func New(c Config) *Collector {
 	if c.Delivered == nil {
 		c.Delivered = func(context.Context, Interface, string, error) {}
 	}
-	return &Collector{Config: c, attached: map[string]*attached{}, missed: map[string]int{}}
+	return &Collector{Config: c, attached: map[string]*attached{}, missed: map[string]int{}, busy: map[string]bool{}}
 }
 
 // Attached begins the record of an interface. The context ends when its isolation is lost; the cause says why.
@@ -144,7 +151,6 @@ func (c *Collector) Attached(ctx context.Context, i Interface) (lost context.Con
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.attached[i.ID] = &attached{Interface: i, lose: lose, logs: map[string]*publisher{}}
-	delete(c.missed, i.VPC)
 	return lost
 }
 
@@ -161,6 +167,7 @@ func (c *Collector) Detached(ctx context.Context, id string, last netns.Reading)
 		now := c.Now()
 		last = netns.Reading{From: now, To: now, Full: true}
 	}
+	last = of(last, a.ID, a.Addr)
 	if err := c.record(ctx, a, last); err != nil {
 		c.Log.ErrorContext(ctx, "the last flows of a job are lost", slog.String("job", a.Job), slog.Any("error", err))
 	}
@@ -199,23 +206,43 @@ func (c *Collector) lose(vpc string, why error) {
 	}
 }
 
-// Read reads every VPC that has an interface, once.
+// Read reads every VPC that has an interface, once, all at the same time. It waits for them, but no longer than until the next
+// reading is due: what is not there by then is a reading missed, though it is recorded when it comes.
 func (c *Collector) Read(ctx context.Context) {
 	byVPC := map[string][]*attached{}
 	c.mu.Lock()
 	for _, a := range c.attached {
 		byVPC[a.VPC] = append(byVPC[a.VPC], a)
 	}
-	c.mu.Unlock()
+	var late []string
+	var group sync.WaitGroup
 	for vpc, interfaces := range byVPC {
-		c.readVPC(ctx, vpc, interfaces)
+		if c.busy[vpc] {
+			late = append(late, vpc)
+			continue
+		}
+		c.busy[vpc] = true
+		group.Go(func() { c.readVPC(ctx, vpc, interfaces) })
+	}
+	c.mu.Unlock()
+	for _, vpc := range late {
+		c.miss(ctx, vpc, errLate)
+	}
+	done := make(chan struct{})
+	go func() {
+		group.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(c.Every):
 	}
 }
 
+var errLate = errors.New("the reading before has not come yet")
+
 func (c *Collector) readVPC(ctx context.Context, vpc string, interfaces []*attached) {
-	bounded, cancel := context.WithTimeout(ctx, c.Every)
-	defer cancel()
-	reading, err := c.Plane.Flows(bounded, vpc)
+	reading, err := c.Plane.Flows(ctx, vpc)
 	if err == nil {
 		for _, a := range interfaces {
 			err = errors.Join(err, c.record(ctx, a, of(reading, a.ID, a.Addr)))
@@ -223,11 +250,16 @@ func (c *Collector) readVPC(ctx context.Context, vpc string, interfaces []*attac
 	}
 	if err != nil {
 		c.miss(ctx, vpc, err)
-		return
 	}
 	c.mu.Lock()
-	c.missed[vpc] = 0
+	c.busy[vpc] = false
+	if err == nil {
+		c.missed[vpc] = 0
+	}
 	c.mu.Unlock()
+	if reading.To.IsZero() {
+		return
+	}
 	for _, a := range interfaces {
 		own := of(reading, a.ID, a.Addr)
 		c.publish(ctx, a, &own, false)
@@ -268,21 +300,37 @@ func of(r netns.Reading, id string, addr netip.Addr) netns.Reading {
 	return own
 }
 
-// record stores a reading of one interface.
+// noRoom is what the record says where it has a gap.
+const noRoom = "not all is on record: new flows found no room and were refused, or the helper ended before its last reading"
+
+// record stores a reading of one interface. What the store does not take is kept for the next time.
 func (c *Collector) record(ctx context.Context, a *attached, r netns.Reading) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	all := netns.Reading{
+		Flows: append(a.unsaved.Flows, r.Flows...), Queries: append(a.unsaved.Queries, r.Queries...), Full: a.unsaved.Full || r.Full, To: r.To,
+	}
 	var totals []Total
-	for _, f := range r.Flows {
+	for _, f := range all.Flows {
 		totals = append(totals, Total{
 			Interface: f.Interface, Egress: f.Egress, Accept: f.Accept, Protocol: f.Protocol, Source: f.Source, SourcePort: f.SourcePort, Dest: f.Dest, Port: f.Port,
 			Packets: f.Packets, Bytes: f.Bytes, First: f.First, Last: f.Last,
 		})
 	}
 	var asked []Asked
-	for _, q := range r.Queries {
-		asked = append(asked, Asked{Name: q.Name, Type: q.Type, RCode: q.RCode, Count: 1, First: q.Time, Last: q.Time})
+	for _, q := range all.Queries {
+		asked = append(asked, Asked{Name: q.Name, Type: q.Type, RCode: q.RCode, Count: max(1, q.Count), First: q.Time, Last: q.Time})
+	}
+	if all.Full {
+		asked = append(asked, Asked{Name: noRoom, RCode: "SKIPDATA", Count: 1, First: all.To, Last: all.To})
 	}
 	if len(totals)+len(asked) == 0 {
 		return nil
 	}
-	return c.Store.AddFlows(ctx, a.Job, totals, asked, mostKept)
+	if err := c.Store.AddFlows(ctx, a.Job, totals, asked, mostKept); err != nil {
+		a.unsaved = all
+		return err
+	}
+	a.unsaved = netns.Reading{}
+	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -30,6 +31,8 @@ type rig struct {
 	asked   []flows.Asked
 	files   map[string]string
 	refused error
+	full    error // of the store
+	mu      sync.Mutex
 	told    []error
 	logs    []flows.Publish
 }
@@ -38,6 +41,11 @@ func (r *rig) Flows(context.Context, string) (netns.Reading, error) { return r.n
 func (r *rig) Gone() <-chan struct{}                                { return r.gone }
 
 func (r *rig) AddFlows(_ context.Context, _ string, totals []flows.Total, asked []flows.Asked, _ int) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.full != nil {
+		return r.full
+	}
 	r.totals, r.asked = append(r.totals, totals...), append(r.asked, asked...)
 	return nil
 }
@@ -59,6 +67,8 @@ func (r *rig) PutObject(_ context.Context, in *s3.PutObjectInput, _ ...func(*s3.
 		return nil, err
 	}
 	text, err := io.ReadAll(z)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.files[*in.Bucket+"/"+*in.Key] = string(text)
 	return &s3.PutObjectOutput{}, err
 }
@@ -67,9 +77,13 @@ func newRig(every time.Duration) *rig {
 	r := &rig{gone: make(chan struct{}), files: map[string]string{}, logs: []flows.Publish{{ID: "fl-1", Bucket: "logs", Prefix: "vpc", Traffic: "ALL", Interval: time.Minute}}}
 	r.Collector = flows.New(flows.Config{
 		Store: r, Plane: r, Objects: r, Every: every, Log: slog.New(slog.DiscardHandler), Now: time.Now,
-		Publish:   func(context.Context, flows.Interface) ([]flows.Publish, error) { return r.logs, nil },
-		Delivered: func(_ context.Context, _ flows.Interface, _ string, err error) { r.told = append(r.told, err) },
-		Tampered:  func(err error) bool { return errors.Is(err, errChanged) },
+		Publish: func(context.Context, flows.Interface) ([]flows.Publish, error) { return r.logs, nil },
+		Delivered: func(_ context.Context, _ flows.Interface, _ string, err error) {
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			r.told = append(r.told, err)
+		},
+		Tampered: func(err error) bool { return errors.Is(err, errChanged) },
 	})
 	return r
 }
@@ -193,5 +207,40 @@ func TestIsolationLost(t *testing.T) {
 			}
 			_ = other
 		})
+	}
+}
+
+// TestNothingIsLost: what the store did not take comes with the next reading, the last one included, and what found no room is noted.
+func TestNothingIsLost(t *testing.T) {
+	t.Parallel()
+	r := newRig(time.Hour)
+	r.Attached(t.Context(), job())
+	r.full = errors.New("the disk is full")
+	r.next = netns.Reading{From: at(0), To: at(1), Flows: []netns.Flow{flow("eni-1", "198.18.0.2", true)}, Full: true}
+	r.Read(t.Context())
+	if len(r.totals) != 0 {
+		t.Fatal("the store took what it refused")
+	}
+	r.full = nil
+	r.Detached(t.Context(), "eni-1", netns.Reading{From: at(1), To: at(2), Flows: []netns.Flow{flow("eni-1", "192.0.2.1", false), flow("eni-2", "192.0.2.2", false)}, Queries: []netns.Query{{From: addr("10.0.0.9"), Name: "another's."}}})
+	if len(r.totals) != 2 || len(r.asked) != 1 || r.asked[0].RCode != "SKIPDATA" {
+		t.Errorf("stored %+v %+v", r.totals, r.asked)
+	}
+}
+
+// TestReadingMeetsEnd reads while interfaces end.
+func TestReadingMeetsEnd(t *testing.T) {
+	t.Parallel()
+	for range 50 {
+		r := newRig(time.Hour)
+		r.Attached(t.Context(), job())
+		r.next = netns.Reading{From: at(0), To: at(3), Flows: []netns.Flow{flow("eni-1", "198.18.0.2", true)}}
+		done := make(chan struct{})
+		go func() {
+			r.Read(t.Context())
+			close(done)
+		}()
+		r.Detached(t.Context(), "eni-1", netns.Reading{From: at(3), To: at(4), Flows: []netns.Flow{flow("eni-1", "192.0.2.1", false)}})
+		<-done
 	}
 }

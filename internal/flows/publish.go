@@ -26,10 +26,15 @@ type publisher struct {
 // follows.
 func (c *Collector) publish(ctx context.Context, a *attached, r *netns.Reading, end bool) {
 	configured, err := c.Publish(ctx, a.Interface)
-	if err != nil {
+	if err != nil { // those that are known go on
 		c.Log.ErrorContext(ctx, "the flow logs of a job are not known", slog.String("job", a.Job), slog.Any("error", err))
+	}
+	a.publishing.Lock()
+	defer a.publishing.Unlock()
+	if a.ended { // a reading that came late
 		return
 	}
+	a.ended = end
 	now := map[string]bool{}
 	for _, log := range configured {
 		now[log.ID] = true
@@ -44,7 +49,7 @@ func (c *Collector) publish(ctx context.Context, a *attached, r *netns.Reading, 
 	}
 	for id, p := range a.logs {
 		records := p.aggregator.Add(reading(*r))
-		if end || !now[id] { // the interface, or the flow log, has ended
+		if end || err == nil && !now[id] { // the interface, or the flow log, has ended
 			records = append(records, p.aggregator.Close()...)
 			delete(a.logs, id)
 		}

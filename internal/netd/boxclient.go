@@ -25,11 +25,15 @@ func (c *Client) Report() executor.Report {
 
 // Create implements executor.Executor.
 func (c *Client) Create(ctx context.Context, spec executor.Spec) (executor.Sandbox, error) {
-	files, err := c.call(ctx, opCreate, spec, nil)
+	// A sandbox takes milliseconds to make, and one that nobody waited for would be nobody's to destroy.
+	files, err := c.call(context.WithoutCancel(ctx), opCreate, spec, nil)
 	if err != nil {
 		return nil, err
 	}
 	b := &boxClient{client: c, id: spec.ID}
+	if ctx.Err() != nil {
+		return nil, errors.Join(context.Cause(ctx), closeAll(files), b.Destroy(context.WithoutCancel(ctx)))
+	}
 	if len(files) == 1 {
 		b.root, err = os.OpenRoot(fmt.Sprintf("/proc/self/fd/%d", files[0].Fd()))
 	} else {

@@ -1,12 +1,16 @@
 package netd
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"example.com/cloister/internal/executor"
 )
@@ -14,14 +18,32 @@ import (
 // allowed refuses mounts of anything but what the set-up named.
 func (s *Server) allowed(mounts []executor.Mount) error {
 	for _, m := range mounts {
-		below := func(root string) bool {
-			return m.Source == root || strings.HasPrefix(m.Source, strings.TrimSuffix(root, "/")+"/")
-		}
-		if filepath.Clean(m.Source) != m.Source || !slices.ContainsFunc(s.mounts, below) {
-			return fmt.Errorf("netd: %s is not of what sandboxes may see", m.Source)
+		if !slices.ContainsFunc(s.mounts, func(a Allowed) bool { return a.holds(m) }) {
+			return fmt.Errorf("netd: %s at %s is not of what sandboxes may see", m.Source, m.Target)
 		}
 	}
 	return nil
+}
+
+// holds says that a mount is of the folder or file, without any link below its root.
+func (a Allowed) holds(m executor.Mount) bool {
+	rest, below := strings.CutPrefix(m.Source, strings.TrimSuffix(a.Root, "/"))
+	if !below || rest != "" && rest[0] != '/' || filepath.Clean(m.Source) != m.Source || m.Target != cmp.Or(a.Target, m.Source) {
+		return false
+	}
+	root, err := unix.Open(a.Root, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer func() { _ = unix.Close(root) }()
+	if rest == "" {
+		return true
+	}
+	fd, err := unix.Openat2(root, rest[1:], &unix.OpenHow{Flags: unix.O_PATH | unix.O_CLOEXEC, Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS})
+	if err != nil {
+		return false
+	}
+	return unix.Close(fd) == nil
 }
 
 func (s *Server) create(ctx context.Context, spec executor.Spec) (any, []*os.File, error) {
@@ -47,7 +69,8 @@ func (s *Server) create(ctx context.Context, spec executor.Spec) (any, []*os.Fil
 	s.boxes[spec.ID] = &held{Sandbox: made}
 	dir, err := made.Scratch().Open(".")
 	if err != nil {
-		return nil, nil, err
+		delete(s.boxes, spec.ID)
+		return nil, nil, errors.Join(err, made.Destroy(context.WithoutCancel(ctx)))
 	}
 	return struct{}{}, []*os.File{dir}, nil
 }

@@ -77,10 +77,10 @@ func (c *Client) listen() {
 	c.waiting = nil
 	c.mu.Unlock()
 	close(c.gone)
-	c.plane.close() // a listener keeps the namespace that it lies in
-	for _, w := range waiting {
+	for _, w := range waiting { // first: one of them may hold the lock of the listeners
 		close(w)
 	}
+	c.plane.close() // a listener keeps the namespace that it lies in
 }
 
 // call asks and waits for the answer. When ctx ends first, the answer is thrown away.
@@ -99,7 +99,7 @@ func (c *Client) call(ctx context.Context, op string, args, result any, files ..
 	id := c.next
 	c.waiting[id] = mine
 	c.mu.Unlock()
-	if err := c.conn.send(request{ID: id, Op: op, Args: text}, files...); err != nil {
+	if err := c.conn.ask(request{ID: id, Op: op, Args: text}, files...); err != nil {
 		c.forget(id)
 		select {
 		case <-c.gone:

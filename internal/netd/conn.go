@@ -74,26 +74,66 @@ func closeAll(files []*os.File) error {
 	return errors.Join(failures...)
 }
 
-// answer sends a reply whose result may be too long for a packet: then it goes into an anonymous file.
+// large is the size from which arguments and results go into an anonymous file, in bytes.
+const large = sandbox.MaxPacket / 2
+
+// putAway puts a text that is too long for a packet into an anonymous file.
+func putAway(text []byte) (*os.File, error) {
+	fd, err := unix.MemfdCreate("netd message", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	file := os.NewFile(uintptr(fd), "message")
+	if _, err := file.Write(text); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+// mostMessage bounds such a file, in bytes.
+const mostMessage = 256 << 20
+
+// takeOut reads the last of the descriptors, and returns the others.
+func takeOut(files []*os.File) (text []byte, rest []*os.File, err error) {
+	if len(files) == 0 {
+		return nil, nil, errors.New("netd: a long message came without its file")
+	}
+	last := files[len(files)-1]
+	defer func() { _ = last.Close() }()
+	text, err = io.ReadAll(io.NewSectionReader(last, 0, mostMessage))
+	return text, files[:len(files)-1], err
+}
+
+// answer sends a reply.
 func (c *conn) answer(r reply, result any, files ...*os.File) error {
 	text, err := json.Marshal(result)
 	if err != nil {
 		return err
 	}
-	if len(text) < sandbox.MaxPacket/2 {
+	if len(text) < large {
 		r.Result = text
 		return c.send(r, files...)
 	}
-	fd, err := unix.MemfdCreate("netd reply", unix.MFD_CLOEXEC)
+	file, err := putAway(text)
 	if err != nil {
 		return err
 	}
-	file := os.NewFile(uintptr(fd), "reply")
 	defer func() { _ = file.Close() }()
-	if _, err := file.Write(text); err != nil {
+	r.Large = true
+	return c.send(r, append(files, file)...)
+}
+
+// ask sends a request.
+func (c *conn) ask(r request, files ...*os.File) error {
+	if len(r.Args) < large {
+		return c.send(r, files...)
+	}
+	file, err := putAway(r.Args)
+	if err != nil {
 		return err
 	}
-	r.Large = true
+	defer func() { _ = file.Close() }()
+	r.Args, r.Large = nil, true
 	return c.send(r, append(files, file)...)
 }
 
@@ -101,14 +141,8 @@ func (c *conn) answer(r reply, result any, files ...*os.File) error {
 func (r *reply) result(v any, files []*os.File) ([]*os.File, error) {
 	text := []byte(r.Result)
 	if r.Large {
-		if len(files) == 0 {
-			return nil, errors.New("netd: a long reply came without its file")
-		}
-		last := files[len(files)-1]
-		files = files[:len(files)-1]
-		defer func() { _ = last.Close() }()
 		var err error
-		if text, err = io.ReadAll(io.NewSectionReader(last, 0, 1<<30)); err != nil {
+		if text, files, err = takeOut(files); err != nil {
 			return files, err
 		}
 	}

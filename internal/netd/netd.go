@@ -25,11 +25,18 @@ type Setup struct {
 	RequireCgroup bool
 	// Rootless says that the helper is root of a user namespace only.
 	Rootless bool
-	// Mounts are the folders and files of which sandboxes may see something. The server says so once, before it serves anybody: who
-	// takes it over later cannot have the helper, who may read everything, show it other files.
-	Mounts []string
+	// Mounts are what sandboxes may see. The server says so once, before it serves anybody: who takes it over later cannot have the
+	// helper, who may read everything, show it other files.
+	Mounts []Allowed
 	// Group is the server's group, which may use the scratches; 0 in a user namespace.
 	Group int
+}
+
+// Allowed is a folder or file of the host that sandboxes may see, or what is below it. No link below Root is followed.
+type Allowed struct {
+	Root string
+	// Target is where it is seen; "" is where it is on the host.
+	Target string
 }
 
 // Ready is the answer to Setup.
@@ -61,7 +68,9 @@ const (
 type request struct {
 	ID   uint64
 	Op   string
-	Args json.RawMessage
+	Args json.RawMessage `json:",omitempty"`
+	// Large says that the arguments are in the last descriptor that comes along, an anonymous file.
+	Large bool `json:",omitempty"`
 }
 
 type reply struct {

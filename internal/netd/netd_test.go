@@ -36,7 +36,7 @@ func helper(t *testing.T) *netd.Client {
 	socket, err := netd.Start(netd.Options{Rootless: rootless, Log: os.Stderr})
 	if err == nil {
 		var c *netd.Client
-		if c, err = netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless, Mounts: []string{"/"}}); err == nil {
+		if c, err = netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless, Mounts: []netd.Allowed{{Root: "/", Target: "/base"}}}); err == nil {
 			t.Cleanup(func() {
 				if err := c.Close(); err != nil {
 					t.Error(err)
@@ -232,19 +232,47 @@ func TestAsOrdinaryUser(t *testing.T) {
 func TestMountsAreNamedFirst(t *testing.T) {
 	t.Parallel()
 	rootless := os.Geteuid() != 0
+	dir := t.TempDir()
+	for name, to := range map[string]string{"folder": "", "link": "/etc", "file": ""} {
+		var err error
+		switch {
+		case to != "":
+			err = os.Symlink(to, filepath.Join(dir, name))
+		case name == "file":
+			err = os.WriteFile(filepath.Join(dir, name), nil, 0o644)
+		default:
+			err = os.Mkdir(filepath.Join(dir, name), 0o755)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
 	socket, err := netd.Start(netd.Options{Rootless: rootless})
 	if err != nil {
 		t.Skip("TestConformance says why")
 	}
-	c, err := netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless, Mounts: []string{"/usr/share/doc"}})
+	c, err := netd.Connect(t.Context(), socket, netd.Setup{Rootless: rootless, Mounts: []netd.Allowed{{Root: dir, Target: "/base"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer func() { _ = c.Close() }()
-	for _, path := range []string{"/etc/shadow", "/", "/usr/share/documents", "/usr/share/doc/../../../etc"} {
-		_, err := c.Create(t.Context(), executor.Spec{ID: "mounts", Limits: limits(), Mounts: []executor.Mount{{Source: path, Target: "/x"}}})
+	for source, target := range map[string]string{
+		"/etc/shadow": "/base", "/": "/base", dir + "more": "/base", dir + "/../..": "/base", dir + "/link": "/base", dir + "/link/passwd": "/base",
+		dir + "/folder": "/other", dir + "/file": "/usr/lib/ssl/certs/x",
+	} {
+		_, err := c.Create(t.Context(), executor.Spec{ID: "mounts", Limits: limits(), Mounts: []executor.Mount{{Source: source, Target: target}}})
 		if err == nil || !strings.Contains(err.Error(), "is not of what sandboxes may see") {
-			t.Errorf("%s: %v", path, err)
+			t.Errorf("%s at %s: %v", source, target, err)
 		}
+	}
+	if c.Report().Unavailable != "" {
+		return
+	}
+	box, err := c.Create(t.Context(), executor.Spec{ID: "mounts", Limits: limits(), Mounts: []executor.Mount{{Source: dir + "/folder", Target: "/base"}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := box.Destroy(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

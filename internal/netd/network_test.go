@@ -1,6 +1,7 @@
 package netd_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +15,7 @@ import (
 	"example.com/cloister/internal/executor"
 	"example.com/cloister/internal/netd"
 	"example.com/cloister/internal/netns"
+	"example.com/cloister/internal/sandbox"
 )
 
 // example is a VPC with an endpoint, and an interface in it that may reach it.
@@ -174,4 +176,26 @@ func threadsElsewhere(t *testing.T, pid int) (inside []string) {
 		}
 	}
 	return inside
+}
+
+// TestLargeVPC: a VPC whose description does not fit into a packet of the socket is a VPC like others.
+func TestLargeVPC(t *testing.T) {
+	c := helper(t)
+	v := netns.VPC{ID: "vpc-large", CIDRs: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")}, Subnets: []netns.Subnet{{ID: "subnet-1", CIDR: netip.MustParsePrefix("10.9.1.0/24")}}}
+	for g := range 40 {
+		group := netns.Group{ID: fmt.Sprintf("sg-%d", g)}
+		for p := range 55 {
+			group.Ingress = append(group.Ingress, netns.Rule{Protocol: 6, From: 1000 + 2*p, To: 1000 + 2*p, CIDR: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, byte(g), byte(p)}), 32)})
+		}
+		v.Groups = append(v.Groups, group)
+	}
+	if text, err := json.Marshal(v); err != nil || len(text) < sandbox.MaxPacket {
+		t.Fatalf("the description has %d bytes, %v", len(text), err)
+	}
+	if err := c.Apply(t.Context(), v); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Drop(t.Context(), v.ID); err != nil {
+		t.Error(err)
+	}
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"example.com/cloister/internal/netns"
 )
 
@@ -21,30 +23,40 @@ type vpcNet struct {
 	net *netns.Network
 
 	mu         sync.Mutex
-	namespaces map[string]*os.File // of interfaces, guarded by mu
+	namespaces map[string]*os.File   // of interfaces, guarded by mu
+	addrs      map[string]netip.Addr // of interfaces, guarded by mu
 
-	queryMu sync.Mutex
-	queries []netns.Query // since the last reading, guarded by queryMu
+	questions questions
 }
-
-// mostQueries bounds the questions that are kept between two readings.
-const mostQueries = 10_000
 
 func newNetworks() *networks { return &networks{vpcs: map[string]*vpcNet{}} }
 
-// namespace is the network namespace of an interface; the descriptor stays this package's.
+// namespace is the network namespace of an interface; the caller closes the descriptor.
 func (n *networks) namespace(id string) (*os.File, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, v := range n.vpcs {
-		v.mu.Lock()
-		f := v.namespaces[id]
-		v.mu.Unlock()
-		if f != nil {
-			return f, nil
+		f, err := v.namespace(id)
+		if f != nil || err != nil {
+			return f, err
 		}
 	}
 	return nil, fmt.Errorf("netd: there is no interface %s", id)
+}
+
+// namespace duplicates the descriptor under the lock: an interface that is detached meanwhile closes its own.
+func (v *vpcNet) namespace(id string) (*os.File, error) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	f := v.namespaces[id]
+	if f == nil {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	fd, err := unix.FcntlInt(f.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "network of "+id), nil
 }
 
 func (n *networks) vpc(id string) (*vpcNet, error) {
@@ -114,22 +126,13 @@ func (n *networks) apply(v netns.VPC) error {
 	if have := n.vpcs[v.ID]; have != nil {
 		return have.net.Apply(v)
 	}
-	made := &vpcNet{namespaces: map[string]*os.File{}}
+	made := &vpcNet{namespaces: map[string]*os.File{}, addrs: map[string]netip.Addr{}}
 	var err error
-	if made.net, err = netns.Open(v, netns.Options{Query: made.asked}); err != nil {
+	if made.net, err = netns.Open(v, netns.Options{Query: made.questions.add}); err != nil {
 		return err
 	}
 	n.vpcs[v.ID] = made
 	return nil
-}
-
-// asked keeps a question to the resolver for the next reading.
-func (v *vpcNet) asked(q netns.Query) {
-	v.queryMu.Lock()
-	defer v.queryMu.Unlock()
-	if len(v.queries) < mostQueries {
-		v.queries = append(v.queries, q)
-	}
 }
 
 // attach makes an interface and proves that it holds.
@@ -146,7 +149,7 @@ func (n *networks) attach(a interfaceOf) error {
 		return err
 	}
 	v.mu.Lock()
-	v.namespaces[a.Interface.ID] = namespace
+	v.namespaces[a.Interface.ID], v.addrs[a.Interface.ID] = namespace, a.Interface.Addr
 	v.mu.Unlock()
 	if err := v.net.Canary(a.Interface.ID); err != nil {
 		_, undo := v.detach(a.Interface.ID)
@@ -165,23 +168,18 @@ func (n *networks) detach(a interfaceOf) (netns.Reading, error) {
 
 func (v *vpcNet) detach(id string) (netns.Reading, error) {
 	v.mu.Lock()
-	namespace := v.namespaces[id]
+	namespace, addr := v.namespaces[id], v.addrs[id]
 	delete(v.namespaces, id)
+	delete(v.addrs, id)
 	v.mu.Unlock()
 	reading, err := v.net.Detach(id)
 	if namespace != nil {
 		err = errors.Join(err, namespace.Close())
 	}
-	reading.Queries = v.taken()
+	if addr.IsValid() {
+		reading.Queries = v.questions.take(addr)
+	}
 	return reading, err
-}
-
-func (v *vpcNet) taken() []netns.Query {
-	v.queryMu.Lock()
-	defer v.queryMu.Unlock()
-	q := v.queries
-	v.queries = nil
-	return q
 }
 
 // flows reads, and makes sure that nobody else has changed the rules.
@@ -194,8 +192,11 @@ func (n *networks) flows(id string) (netns.Reading, error) {
 		return netns.Reading{}, err
 	}
 	reading, err := v.net.Flows()
-	reading.Queries = v.taken()
-	return reading, err
+	if err != nil { // the questions wait for a reading that arrives
+		return netns.Reading{}, err
+	}
+	reading.Queries = v.questions.take(netip.Addr{})
+	return reading, nil
 }
 
 func (n *networks) drop(id string) error {

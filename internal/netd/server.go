@@ -26,7 +26,7 @@ type Server struct {
 	mu    sync.Mutex
 	boxes map[string]*held // guarded by mu
 
-	mounts []string // set up with local
+	mounts []Allowed // set up with local
 }
 
 // held is a sandbox and what runs in it.
@@ -85,7 +85,15 @@ func (s *Server) end(ctx context.Context) error {
 
 // handle answers one request.
 func (s *Server) handle(ctx context.Context, r request, files []*os.File) {
-	result, out, err := s.do(ctx, r, files)
+	var result any
+	var out []*os.File
+	var err error
+	if r.Large {
+		r.Args, files, err = takeOut(files)
+	}
+	if err == nil {
+		result, out, err = s.do(ctx, r, files)
+	}
 	answer := reply{ID: r.ID}
 	if err != nil {
 		answer.Error, answer.Code = err.Error(), codeOf(err)

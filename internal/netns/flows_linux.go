@@ -66,9 +66,11 @@ func (n *Network) Flows() (Reading, error) {
 	for _, f := range n.flows.pending {
 		r.Flows = append(r.Flows, *f)
 	}
+	if err := n.prune(func(_ *flowKey, c counted) bool { return c.idle >= flowIdle }); err != nil {
+		return Reading{}, err
+	}
 	n.flows.since, n.flows.full, n.flows.pending = r.To, false, nil
-	err := n.prune(func(_ *flowKey, c counted) bool { return c.idle >= flowIdle })
-	return r, err
+	return r, nil
 }
 
 // take returns the pending flows of one interface, and leaves the others.

@@ -105,6 +105,8 @@ type Query struct {
 	RCode string // such as "NOERROR", "NXDOMAIN"
 	// Answers are the addresses that were answered.
 	Answers []string
+	// Count is how often it was asked, where equal questions are counted together; else 0. Time is the latest then.
+	Count int64
 }
 
 // Finding is one thing that Probe tried.

@@ -106,12 +106,7 @@ func (b *builder) bind(at Bind, mayMiss bool) {
 		if info, err = os.Stat(at.Source); err != nil {
 			return err
 		}
-		if info.IsDir() {
-			err = os.MkdirAll(target, 0o755) //nolint:gosec // the sandbox's own root
-		} else if err = os.MkdirAll(filepath.Dir(target), 0o755); err == nil { //nolint:gosec // the same
-			err = os.WriteFile(target, nil, 0o444) //nolint:gosec // a mount point
-		}
-		if err != nil {
+		if err := b.mountPoint(at.Target, info.IsDir()); err != nil {
 			return err
 		}
 		if err := unix.Mount(at.Source, target, "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
@@ -119,6 +114,28 @@ func (b *builder) bind(at Bind, mayMiss bool) {
 		}
 		return setAttributes(target, unix.MOUNT_ATTR_RDONLY|unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
 	})
+}
+
+// mountPoint makes a folder or an empty file in the new root. What is bound there already may have links: none is followed out of
+// the root, where they would lead to the host's files, and nothing that exists is touched.
+func (b *builder) mountPoint(target string, folder bool) error {
+	root, err := os.OpenRoot(b.root)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	name := strings.TrimPrefix(target, "/")
+	if folder {
+		return root.MkdirAll(name, 0o755)
+	}
+	if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		return err
+	}
+	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o444)
+	if err != nil {
+		return err
+	}
+	return file.Close()
 }
 
 func setAttributes(path string, attributes uint64) error {
@@ -238,7 +255,7 @@ func CheckBind(at Bind) error {
 			return fmt.Errorf("%q is not a clean absolute path", path)
 		}
 	}
-	for _, forbidden := range []string{"/tmp", "/proc", "/dev", "/sys", "/scratch", "/etc"} {
+	for _, forbidden := range []string{"/tmp", "/proc", "/dev", "/sys", "/scratch", "/etc", "/usr", "/bin", "/lib", "/lib64", "/sbin"} {
 		if at.Target == forbidden || strings.HasPrefix(at.Target, forbidden+"/") {
 			return fmt.Errorf("nothing can be bound at %s: %s is the sandbox's own", at.Target, forbidden)
 		}

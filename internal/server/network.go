@@ -13,8 +13,6 @@ import (
 	"net/netip"
 	"sync"
 
-	"golang.org/x/net/netutil"
-
 	"example.com/cloister"
 	"example.com/cloister/internal/api"
 	"example.com/cloister/internal/bedrock"
@@ -109,8 +107,8 @@ func (n *networks) Attach(ctx context.Context, j bedrock.JobNetwork) (bedrock.At
 
 const dnsPort = 53
 
-// endpointConnections bounds the connections of one VPC's endpoint: a job must not keep the API from others.
-const endpointConnections = 64
+// endpointConnections bounds the connections of one address to its VPC's endpoint: a job must not keep S3 from others.
+const endpointConnections = 32
 
 func endpointHost(region cloister.Region) string { return "s3." + string(region) + ".amazonaws.com" }
 
@@ -141,7 +139,7 @@ func (n *networks) Detach(ctx context.Context, jobID string) error { return n.vp
 
 // serveEndpoint serves S3, and nothing else, to those in a VPC, until the listener is closed.
 func (n *networks) serveEndpoint(ctx context.Context, vpc string, l net.Listener) {
-	secure := tls.NewListener(netutil.LimitListener(l, endpointConnections), &tls.Config{GetCertificate: n.private.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
+	secure := tls.NewListener(newFairListener(l, endpointConnections), &tls.Config{GetCertificate: n.private.GetCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"http/1.1"}})
 	gate := n.s.gate()
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		n.mu.Lock()

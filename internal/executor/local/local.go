@@ -36,7 +36,7 @@ type Config struct {
 	Group int
 	// Companions are processes that belong to this one: where a cgroup is delegated to its user, they move with it.
 	Companions []int
-	// Networks finds the namespace of a network interface; nil refuses sandboxes with one.
+	// Networks finds the namespace of a network interface, as a descriptor that is the executor's to close; nil refuses sandboxes with one.
 	Networks func(id string) (*os.File, error)
 	Log      *slog.Logger
 }
@@ -180,6 +180,7 @@ func (e *Executor) create(ctx context.Context, spec executor.Spec) (_ *box, err 
 		if config.Network, err = e.config.Networks(spec.Network); err != nil {
 			return nil, fmt.Errorf("network interface: %w", err)
 		}
+		defer func() { _ = config.Network.Close() }()
 	}
 	for _, m := range spec.Mounts {
 		config.Binds = append(config.Binds, sandbox.Bind{Source: m.Source, Target: m.Target})

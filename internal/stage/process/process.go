@@ -71,10 +71,11 @@ func Do(ctx context.Context, p stage.Plan) stage.Result {
 	return r
 }
 
-// dialTimeout bounds a connection, attempts how often a call is made.
+// dialTimeout bounds a connection and its handshake, answerTimeout the beginning of an answer; attempts is how often a call is made.
 const (
-	dialTimeout = 5 * time.Second
-	attempts    = 3
+	dialTimeout   = 5 * time.Second
+	answerTimeout = time.Minute
+	attempts      = 3
 )
 
 // client speaks to the endpoint, and to nothing else: names come from the VPC's resolver, trust from the plan.
@@ -87,7 +88,9 @@ func client(p stage.Plan) *s3.Client {
 	return s3.New(s3.Options{
 		Region: p.Region, BaseEndpoint: aws.String("https://" + p.Host), UsePathStyle: true, RetryMaxAttempts: attempts,
 		Credentials: credentials.NewStaticCredentialsProvider(p.AccessKeyID, p.Secret, p.Token),
-		HTTPClient:  &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13}}},
+		HTTPClient: &http.Client{Transport: &http.Transport{
+			TLSHandshakeTimeout: dialTimeout, ResponseHeaderTimeout: answerTimeout, DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS13},
+		}},
 	})
 }
 
