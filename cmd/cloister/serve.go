@@ -67,6 +67,9 @@ One line on standard output says "ready" and where; the log goes to standard err
 		Example: "  cloister serve --data ./data &\n  eval \"$(cloister env --data ./data)\"\n  aws bedrock list-foundation-models",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if user != "" && os.Geteuid() != 0 {
+				return usageErrorf("--user is for a server that is started as root: this one stays who it is")
+			}
 			if ephemeral {
 				dir, err := os.MkdirTemp(tempDir(), "cloister-")
 				if err != nil {

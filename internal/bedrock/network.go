@@ -111,7 +111,11 @@ func (s *Service) Cut(ctx context.Context, identifier string) error {
 	if len(job.Subnets) == 0 || s.Networks == nil {
 		return cloister.Errorf("ValidationException", "The job %s has no VPC.", job.Name)
 	}
-	return s.Networks.Cut(ctx, job.ID)
+	err = s.Networks.Cut(ctx, job.ID)
+	if cloister.Code(err) == "ConflictException" {
+		return cloister.Errorf("ConflictException", "The job %s has no network interface: it does not run.", job.Name)
+	}
+	return err
 }
 
 // guarded is a context that also ends when the job's isolation is lost.
