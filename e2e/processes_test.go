@@ -16,6 +16,8 @@ import (
 
 	"github.com/google/nftables"
 	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/vishvananda/netlink"
+	"github.com/vishvananda/netns"
 	"golang.org/x/sys/unix"
 )
 
@@ -274,8 +276,8 @@ func (s *servers) killPart(ts *testscript.TestScript, name, part string) {
 
 // tamper NAME adds a table to the packet filters of the networks that a server's helper holds, which only root can.
 func (s *servers) tamper(ts *testscript.TestScript, neg bool, args []string) {
-	if neg || len(args) != 1 {
-		ts.Fatalf("usage: tamper NAME")
+	if neg || len(args) != 1 && (len(args) != 2 || args[1] != "endpoint") {
+		ts.Fatalf("usage: tamper NAME [endpoint]")
 	}
 	j := s.job(ts, args[0])
 	own := namespaces("thread-self", "ns")
@@ -289,6 +291,13 @@ func (s *servers) tamper(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		f, err := os.Open(path)
 		ts.Check(err)
+		if len(args) == 2 {
+			if takeAway(ts, int(f.Fd()), "198.18.0.2/32") {
+				changed++
+			}
+			ts.Check(f.Close())
+			continue
+		}
 		c, err := nftables.New(nftables.WithNetNSFd(int(f.Fd())))
 		ts.Check(err)
 		c.AddTable(&nftables.Table{Family: nftables.TableFamilyIPv4, Name: "intruder"})
@@ -298,4 +307,16 @@ func (s *servers) tamper(ts *testscript.TestScript, neg bool, args []string) {
 	if changed == 0 {
 		ts.Fatalf("the helper of %s holds no network", args[0])
 	}
+}
+
+// takeAway removes an address from the loopback of a network namespace, and reports whether it was there.
+func takeAway(ts *testscript.TestScript, ns int, address string) bool {
+	h, err := netlink.NewHandleAt(netns.NsHandle(ns))
+	ts.Check(err)
+	defer h.Close()
+	lo, err := h.LinkByName("lo")
+	ts.Check(err)
+	addr, err := netlink.ParseAddr(address)
+	ts.Check(err)
+	return h.AddrDel(lo, addr) == nil
 }
