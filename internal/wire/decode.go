@@ -40,7 +40,9 @@ func (s *Service) decode(m message, in any) (violations, error) {
 func (s *Service) tree(m message, input *shape) (map[string]any, error) {
 	switch s.model.Metadata.Protocol {
 	case queryForm, ec2Form:
-		return newFormReader(m.form, s.model.Metadata.Protocol == ec2Form).members(input, ""), nil
+		form := newFormReader(m.form, s.model.Metadata.Protocol == ec2Form)
+		tree := form.members(input, "")
+		return tree, form.unknown()
 	case json11:
 		body, err := s.readBody(m.r)
 		if err != nil {

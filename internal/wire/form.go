@@ -2,8 +2,13 @@ package wire
 
 import (
 	"fmt"
+	"maps"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+
+	"example.com/cloister"
 )
 
 // maxParameters is the most parameters that a form may have.
@@ -32,10 +37,12 @@ type formReader struct {
 	prefix map[string]bool // every proper prefix of a parameter's name, up to a dot
 	// ec2 is the ec2 protocol: other names, and every list is flat.
 	ec2 bool
+	// read are the parameters that mean something.
+	read map[string]bool
 }
 
 func newFormReader(form url.Values, ec2 bool) *formReader {
-	f := &formReader{form: form, prefix: map[string]bool{}, ec2: ec2}
+	f := &formReader{form: form, prefix: map[string]bool{}, ec2: ec2, read: map[string]bool{"Action": true, "Version": true}}
 	for name := range form {
 		f.prefix[name] = true
 		for i, c := range name {
@@ -94,12 +101,25 @@ func (f *formReader) value(r *ref, name string) any {
 			if !ok {
 				return out
 			}
+			f.read[entry+"."+s.Key.nameOr("key")] = true
 			out[key[0]] = f.value(s.Value, entry+"."+s.Value.nameOr("value"))
 		}
 	default:
 		if values, ok := f.form[name]; ok {
+			f.read[name] = true
 			return values[0]
 		}
 		return nil
 	}
+}
+
+// unknown is the error of a parameter that means nothing, as EC2 has it: what is not understood is not passed over, for it may have
+// been what narrows a request. The query protocol's services pass over it, and so does this package there.
+func (f *formReader) unknown() error {
+	for _, name := range slices.Sorted(maps.Keys(f.form)) {
+		if f.ec2 && !f.read[name] && f.form[name][0] != "" {
+			return cloister.Errorf("UnknownParameter", "The parameter %s is not recognized", clip(name)).WithStatus(http.StatusBadRequest)
+		}
+	}
+	return nil
 }
