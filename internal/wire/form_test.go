@@ -16,7 +16,7 @@ func TestUnknownParameters(t *testing.T) {
 		{Name: "Name", LocationName: "Name", shape: text},
 	}}
 	for form, want := range map[string]string{
-		"Action=Describe&Version=1&Id.1=a&Id.2=b&Name=c": "", "Id.0=a": "Id.0", "Id.1=a&Id.3=c": "Id.3", "Id.-1=a": "Id.-1", "Id=a": "Id", "Id=": "", "Nmae=c": "Nmae", "Name.1=c": "Name.1",
+		"Action=Describe&Version=1&Id.1=a&Id.2=b&Name=c": "", "Id.0=a": "Id.0", "Id.1=a&Id.3=c": "Id.3", "Id.-1=a": "Id.-1", "Id=a": "Id", "Id=": "", "Nam=c": "Nam", "Name.1=c": "Name.1",
 	} {
 		values, err := url.ParseQuery(form)
 		if err != nil {
