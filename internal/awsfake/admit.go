@@ -14,32 +14,42 @@ import (
 	"example.com/cloister/internal/policy"
 )
 
-// admit lets a call pass the rate limit, the faults that stop calls, and the policies, in this order.
-func (c *call) admit(resource string) error {
+// need is a permission that a call needs: an IAM action on a resource.
+type need struct{ action, resource string }
+
+// admit lets a call pass the rate limit, the faults that stop calls, and the policies, in this order. A fault
+// refuses the first of the permissions.
+func (c *call) admit(needs []need) error {
 	if !c.s.limits.allow(c.Call) {
 		c.throttled = true
 		return throttling(c.Service)
 	}
-	if err := c.strike(resource); err != nil {
+	if err := c.strike(needs[0]); err != nil {
 		return err
 	}
-	if id := c.s.policies[c.Account]; id != nil && c.Action != "" && !id.allows(c.Action, resource) {
-		return c.denied(resource)
+	id := c.s.policies[c.Account]
+	for _, n := range needs {
+		if id != nil && n.action != "" && !id.allows(n.action, n.resource) {
+			return c.denied(n)
+		}
+	}
+	if c.Write && !c.s.options.Writable {
+		return cloister.Errorf("AccessDeniedException", "awsfake: %s changes something, and the server is not Writable", c.Operation)
 	}
 	return nil
 }
 
 // denied is AWS's refusal by identity policy.
 // Source: IAM User Guide, "Troubleshoot access denied error messages".
-func (c *call) denied(resource string) error {
-	text := cloister.DeniedMessage(c.caller, c.Action, resource)
+func (c *call) denied(n need) error {
+	text := cloister.DeniedMessage(c.caller, n.action, n.resource)
 	switch c.Service {
 	case "ec2":
 		text = "You are not authorized to perform this operation. " +
-			fmt.Sprintf("User: %s is not authorized to perform: %s because no identity-based policy allows the %s action", c.caller, c.Action, c.Action)
+			fmt.Sprintf("User: %s is not authorized to perform: %s because no identity-based policy allows the %s action", c.caller, n.action, n.action)
 	case "s3":
 		text = fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %q because no identity-based policy allows the %s action",
-			c.caller, c.Action, resource, c.Action)
+			c.caller, n.action, n.resource, n.action)
 	}
 	return cloister.Errorf("AccessDeniedException", "%s", text)
 }

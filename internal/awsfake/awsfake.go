@@ -1,7 +1,11 @@
-// Package awsfake is an AWS for the auditor's tests: any number of accounts and regions, read from a world
-// file, that answer the read operations an audit needs in AWS's own wire formats, with AWS's errors, paging,
-// rate limits and bad days. It is not for anything that changes resources, and not for authentication:
-// signatures are not verified.
+// Package awsfake is an AWS for the tests of audits and remediations: any number of accounts and regions, read
+// from a world file, that answer the operations these need in AWS's own wire formats, with AWS's errors, paging,
+// rate limits and bad days. It is not for authentication: signatures are not verified. It is not for training:
+// jobs end as Options say.
+//
+// A server reads the world that it is given. With Options.Writable it has its own copy and serves the operations
+// that change something on it; the World itself never changes. What takes AWS minutes takes effect at once, but
+// for customization jobs, which last as many polls as Options.JobPolls says.
 //
 // The one thing to know: a request is routed by what its signature claims. The credential scope says the
 // service and the region, the access key id says the account: AccessKey, or a session of AssumeRole. Hosts do
@@ -13,6 +17,7 @@ package awsfake
 
 import (
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -37,14 +42,26 @@ type Options struct {
 	Policies map[string][]string
 	// Faults are looked at in their order; the first that matches a call happens.
 	Faults []Fault
-	// Now is the clock of the sessions' expiration; nil means time.Now. The SDK compares it with its own.
+	// Now is the clock of the sessions' expiration, which the SDK compares with its own, and of what is created;
+	// nil means time.Now.
 	Now func() time.Time
+	// Writable serves the operations that change something, on a copy of the world that is the server's own. The
+	// others refuse them with AccessDenied.
+	Writable bool
+	// JobPolls is how many calls of GetModelCustomizationJob find a created job InProgress before one finds that
+	// it has ended; 0 means that the first does.
+	JobPolls int
+	// JobLoss is the training and validation loss of created jobs; 0 means 0.5.
+	JobLoss float32
+	// JobFails says which created jobs end as Failed, without a model; nil means none. It is called with the lock
+	// of the server held.
+	JobFails func(name string) bool
 }
 
 // Call is a request that was served.
 type Call struct {
-	// Account and Region are the caller's; Service is one of bedrock, cloudtrail, ec2, kms, logs,
-	// organizations, s3, s3control and sts.
+	// Account and Region are the caller's; Service is one of bedrock, cloudtrail, ec2, iam, kms, logs,
+	// organizations, s3, s3control, servicequotas and sts.
 	Account, Region, Service string
 	// Operation is empty if the request named none.
 	Operation string
@@ -54,11 +71,15 @@ type Call struct {
 	Page int
 	// Status is the HTTP status; 0 while the call is served, and if the client gave up.
 	Status int
+	// Write says that the operation is one that changes something, if it is not refused.
+	Write bool
 }
 
 // Server answers requests. It is safe for concurrent use.
 type Server struct {
-	world    *World
+	world    *World // of a writable server its own, guarded by lock
+	lock     sync.RWMutex
+	jobs     int // that were created, guarded by lock
 	options  Options
 	services map[string]*wire.Service
 	policies map[string]*identity
@@ -76,6 +97,9 @@ type Server struct {
 func New(w *World, o Options) *Server {
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Writable {
+		w = w.copy()
 	}
 	s := &Server{
 		world: w, options: o, services: map[string]*wire.Service{}, policies: map[string]*identity{},
@@ -115,6 +139,12 @@ func (s *Server) Calls() []Call {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]Call(nil), s.calls...)
+}
+
+// Writes returns the calls so far of operations that change something, in the order in which they came, also
+// those that were refused: their Status says so.
+func (s *Server) Writes() []Call {
+	return slices.DeleteFunc(s.Calls(), func(c Call) bool { return !c.Write })
 }
 
 // Stats returns how many calls came, how many of them were throttled, and how many were served at once at

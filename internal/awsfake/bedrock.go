@@ -75,7 +75,15 @@ func jobARN(c *call, in *bedrock.GetModelCustomizationJobInput) string {
 }
 
 func getJob(c *call, in *bedrock.GetModelCustomizationJobInput) (*bedrock.GetModelCustomizationJobOutput, error) {
-	if v, ok := c.region.jobs.find(aws.ToString(in.JobIdentifier)); ok {
+	v, err := c.job(in.JobIdentifier)
+	if err == nil && c.s.options.Writable {
+		c.poll(v)
+	}
+	return v, err
+}
+
+func (c *call) job(identifier *string) (*bedrock.GetModelCustomizationJobOutput, error) {
+	if v, ok := c.region.jobs.find(aws.ToString(identifier)); ok {
 		return v, nil
 	}
 	return nil, missing("The provided model customization job identifier cannot be found.")
@@ -101,7 +109,11 @@ func modelARN(c *call, in *bedrock.GetCustomModelInput) string {
 }
 
 func getModel(c *call, in *bedrock.GetCustomModelInput) (*bedrock.GetCustomModelOutput, error) {
-	if v, ok := c.region.models.find(aws.ToString(in.ModelIdentifier)); ok {
+	return c.model(in.ModelIdentifier)
+}
+
+func (c *call) model(identifier *string) (*bedrock.GetCustomModelOutput, error) {
+	if v, ok := c.region.models.find(aws.ToString(identifier)); ok {
 		return v, nil
 	}
 	return nil, missing("The provided model identifier cannot be found.")

@@ -105,10 +105,10 @@ func TestCalls(t *testing.T) {
 	_, _ = c.kms.ListGrants(ctx, &kms.ListGrantsInput{KeyId: aws.String("alias/none")})
 	_, _ = c.bedrock.ListGuardrails(ctx, nil)
 	want := []Call{
-		{goodAccount, goodRegion, "s3", "GetBucketEncryption", "s3:GetEncryptionConfiguration", 0, 200},
-		{goodAccount, goodRegion, "sts", "GetCallerIdentity", "", 0, 200},
-		{goodAccount, goodRegion, "kms", "ListGrants", "kms:ListGrants", 1, 400},
-		{goodAccount, goodRegion, "bedrock", "ListGuardrails", "", 0, 400},
+		{goodAccount, goodRegion, "s3", "GetBucketEncryption", "s3:GetEncryptionConfiguration", 0, 200, false},
+		{goodAccount, goodRegion, "sts", "GetCallerIdentity", "", 0, 200, false},
+		{goodAccount, goodRegion, "kms", "ListGrants", "kms:ListGrants", 1, 400, false},
+		{goodAccount, goodRegion, "bedrock", "ListGuardrails", "", 0, 400, false},
 	}
 	if got := s.Calls(); !slices.Equal(got, want) {
 		t.Errorf("Calls = %+v, want %+v", got, want)

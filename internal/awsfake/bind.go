@@ -14,29 +14,53 @@ import (
 	"example.com/cloister/internal/wire"
 )
 
-// bind binds an operation. action is its IAM action; empty means that it needs no permission. resource is
-// the ARN that policies are asked about; nil means "*".
+// bind binds an operation that reads. action is its IAM action; empty means that it needs no permission.
+// resource is the ARN that policies are asked about; nil means "*".
 func bind[I, O any](name, action string, resource func(*call, *I) string, method func(*call, *I) (*O, error)) wire.Operation {
+	return operation(name, action, false, func(c *call, in *I) []need {
+		if resource == nil {
+			return []need{{action, "*"}}
+		}
+		return []need{{action, resource(c, in)}}
+	}, method)
+}
+
+// bindWrite binds an operation that changes something and needs one permission, as bind does.
+func bindWrite[I, O any](name, action string, resource func(*call, *I) string, method func(*call, *I) (*O, error)) wire.Operation {
+	return bindWriteOf(name, action, func(c *call, in *I) []need {
+		if resource == nil {
+			return []need{{action, "*"}}
+		}
+		return []need{{action, resource(c, in)}}
+	}, method)
+}
+
+// bindWriteOf is bindWrite for an operation that needs several permissions, that of its own action first.
+func bindWriteOf[I, O any](name, action string, needs func(*call, *I) []need, method func(*call, *I) (*O, error)) wire.Operation {
+	return operation(name, action, true, needs, method)
+}
+
+func operation[I, O any](name, action string, write bool, needs func(*call, *I) []need, method func(*call, *I) (*O, error)) wire.Operation {
 	token := tokenField(reflect.TypeFor[I]())
 	return wire.Op(name, func(ctx context.Context, in *I, _ ...func(*struct{})) (*O, error) {
 		c, ok := ctx.Value(callKey{}).(*call)
 		if !ok {
 			return nil, fmt.Errorf("%s was called outside a request", name)
 		}
-		c.Operation, c.Action = name, action
+		c.Operation, c.Action, c.Write = name, action, write
 		if token != nil {
 			text, _ := reflect.TypeAssert[*string](reflect.ValueOf(in).Elem().FieldByIndex(token))
 			if err := c.turn(aws.ToString(text)); err != nil {
 				return nil, err
 			}
 		}
-		on := "*"
-		if resource != nil {
-			on = resource(c, in)
-		}
-		if err := c.admit(on); err != nil {
+		c.s.lock.RLock()
+		on := needs(c, in)
+		c.s.lock.RUnlock()
+		if err := c.admit(on); err != nil { // it may wait for the client to give up
 			return nil, err
 		}
+		c.hold()
 		out, err := method(c, in)
 		if err != nil {
 			return nil, err
@@ -50,6 +74,18 @@ func bind[I, O any](name, action string, resource func(*call, *I) string, method
 		}
 		return out, nil
 	})
+}
+
+// hold keeps the world as it is, but for what this call changes, until its answer is encoded. The poll of a job
+// changes the job.
+func (c *call) hold() {
+	if c.s.options.Writable && (c.Write || c.Operation == "GetModelCustomizationJob") {
+		c.s.lock.Lock()
+		c.release = c.s.lock.Unlock
+		return
+	}
+	c.s.lock.RLock()
+	c.release = c.s.lock.RUnlock
 }
 
 // tokenField finds the member of an input that asks for a further page, or nil.

@@ -30,6 +30,7 @@ type call struct {
 	header    http.Header
 	fault     *Fault // that happens to the answer
 	throttled bool
+	release   func() // lets others change the world; nil while they may
 }
 
 type callKey struct{}
@@ -121,6 +122,11 @@ func (s *Server) serve(r *http.Request) (*recorder, error) {
 		return out, nil
 	}
 	c.ctx = ctx
+	defer func() {
+		if c.release != nil {
+			c.release()
+		}
+	}()
 	ctx = cloister.WithCall(context.WithValue(ctx, callKey{}, c), cloister.Call{RequestID: id})
 	var outcome wire.Outcome
 	service.Serve(out, r.WithContext(ctx), func(o wire.Outcome) { outcome = o })

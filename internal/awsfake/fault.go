@@ -80,7 +80,7 @@ func (f *Fault) matches(c *call) bool {
 }
 
 // strike lets the first fault that matches happen, or notes it for the answer.
-func (c *call) strike(resource string) error {
+func (c *call) strike(first need) error {
 	for i := range c.s.options.Faults {
 		f := &c.s.options.Faults[i]
 		if !f.matches(c) {
@@ -88,7 +88,7 @@ func (c *call) strike(resource string) error {
 		}
 		switch f.Kind {
 		case AccessDenied:
-			return c.denied(resource)
+			return c.denied(first)
 		case Throttle:
 			c.throttled = true
 			return throttling(c.Service)

@@ -2,6 +2,7 @@ package awsfake
 
 import (
 	"cmp"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -28,6 +29,7 @@ var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 //	jobs, models, importJobs, importedModels     the output of GetModelCustomizationJob, GetCustomModel, …
 //	deployments, throughputs, copyJobs           the summaries of their listings
 //	foundationModels, logging                    FoundationModelDetails, LoggingConfig
+//	customizationJobQuota                        how many customization jobs may be in progress: a number, 10
 //	subnets, securityGroups, routeTables, …      EC2's Subnet, SecurityGroup, RouteTable, …
 //	keys: metadata, rotation, grants, aliases    KeyMetadata, the output of GetKeyRotationStatus, GrantListEntry, names
 //	trails: trail, status, eventSelectors        Trail, the outputs of GetTrailStatus and GetEventSelectors
@@ -58,7 +60,7 @@ func build(tree any) (*World, error) {
 		}
 		l.services[name] = s
 	}
-	w := &World{accounts: map[string]*account{}, buckets: map[string]*bucket{}, keys: map[string]*key{}}
+	w := &World{tree: tree, accounts: map[string]*account{}, buckets: map[string]*bucket{}, keys: map[string]*key{}}
 	l.w = w
 	top := l.fields(node{v: tree}, "partition", "regions", "accounts", "organization")
 	w.partition = cmp.Or(l.text(top["partition"]), "aws")
@@ -170,6 +172,16 @@ func (l *loader) flag(n node) bool {
 		l.fail(n.path, "true or false is expected")
 	}
 	return b
+}
+
+// count reads a whole number that is not negative.
+func (l *loader) count(n node) int {
+	number, _ := n.v.(json.Number)
+	i, err := strconv.Atoi(string(number))
+	if err != nil || i < 0 {
+		l.fail(n.path, "a number is expected")
+	}
+	return i
 }
 
 // record reads a structure of AWS. The names in beside are ours: they are taken out of it and returned.

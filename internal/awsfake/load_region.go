@@ -13,10 +13,13 @@ import (
 )
 
 func (l *loader) region(a *account, n node) *region {
-	r := &region{name: n.name, tags: map[string][]bedrocktypes.Tag{}, entries: map[string][]ec2types.PrefixListEntry{}}
+	r := newRegion(n.name)
 	top := l.fields(n, "jobs", "models", "deployments", "throughputs", "importJobs", "importedModels", "copyJobs",
 		"foundationModels", "logging", "subnets", "securityGroups", "routeTables", "vpcEndpoints", "flowLogs", "vpcs",
-		"networkInterfaces", "prefixLists", "keys", "trails", "logGroups")
+		"networkInterfaces", "prefixLists", "keys", "trails", "logGroups", "customizationJobQuota")
+	if quota := top["customizationJobQuota"]; quota.v != nil {
+		r.jobQuota = l.count(quota)
+	}
 	l.bedrock(r, top)
 	l.ec2(r, top)
 	for _, n := range l.list(top["keys"]) {

@@ -1,6 +1,7 @@
 package awsfake
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/service/bedrock"
@@ -18,8 +19,9 @@ import (
 )
 
 // World is what an AWS holds: accounts with their resources. It does not change once it is loaded, so any
-// number of servers may share it.
+// number of servers may share it: a writable one makes a copy.
 type World struct {
+	tree      any // what it was made of
 	partition string
 	regions   []string
 	accounts  map[string]*account
@@ -30,6 +32,23 @@ type World struct {
 
 // Regions are the enabled regions of every account.
 func (w *World) Regions() []string { return slices.Clone(w.regions) }
+
+// copy makes the same world again, in which every account has all regions, so that there is a place for what is
+// created.
+func (w *World) copy() *World {
+	out, err := build(w.tree)
+	if err != nil {
+		panic("awsfake: " + err.Error()) // the tree was built before
+	}
+	for _, a := range out.accounts {
+		for _, name := range out.regions {
+			if a.regions[name] == nil {
+				a.regions[name] = newRegion(name)
+			}
+		}
+	}
+	return out
+}
 
 type account struct {
 	id                string
@@ -71,7 +90,11 @@ type region struct {
 	copies          []bedrocktypes.ModelCopyJobSummary
 	foundations     index[*bedrocktypes.FoundationModelDetails] // by ARN and id
 	logging         *bedrocktypes.LoggingConfig
-	tags            map[string][]bedrocktypes.Tag // by ARN; of everything that can have tags
+	jobQuota        int                                                         // how many customization jobs may be in progress
+	tags            map[string][]bedrocktypes.Tag                               // by ARN; of everything that can have tags
+	made            map[string]*madeJob                                         // the created jobs, by ARN
+	tokens          map[string]*madeJob                                         // and by client request token
+	updates         map[string]*bedrocktypes.CustomModelDeploymentUpdateDetails // the last of a deployment, by ARN
 
 	subnets           index[*ec2types.Subnet]
 	securityGroups    index[*ec2types.SecurityGroup]
@@ -86,6 +109,17 @@ type region struct {
 	keys      index[*key] // by id, ARN, alias name and alias ARN
 	trails    []*trail
 	logGroups []logstypes.LogGroup // in order of their names
+}
+
+// usualJobQuota is how many customization jobs of a region may be scheduled.
+// Source: AWS General Reference, "Amazon Bedrock endpoints and quotas".
+const usualJobQuota = 10
+
+func newRegion(name string) *region {
+	return &region{
+		name: name, jobQuota: usualJobQuota, tags: map[string][]bedrocktypes.Tag{}, made: map[string]*madeJob{}, tokens: map[string]*madeJob{},
+		updates: map[string]*bedrocktypes.CustomModelDeploymentUpdateDetails{}, entries: map[string][]ec2types.PrefixListEntry{},
+	}
 }
 
 type vpc struct {
@@ -142,4 +176,10 @@ func (x *index[T]) add(v T, names ...string) (taken string) {
 		}
 	}
 	return taken
+}
+
+// drop takes v out of x, with all its names.
+func drop[T comparable](x *index[T], v T) {
+	x.items = slices.DeleteFunc(x.items, func(w T) bool { return w == v })
+	maps.DeleteFunc(x.by, func(_ string, w T) bool { return w == v })
 }

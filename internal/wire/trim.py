@@ -63,36 +63,52 @@ SERVED = {
     ),
 }
 
-# What package awsfake serves: read operations, for tests.
+# What package awsfake serves, for tests: what an audit reads and what a remediation changes.
 FAKED = {
     "bedrock": (
         "2023-04-20",
         """ListModelCustomizationJobs GetModelCustomizationJob ListCustomModels GetCustomModel
         ListCustomModelDeployments ListProvisionedModelThroughputs ListModelImportJobs GetModelImportJob
         ListImportedModels GetImportedModel ListModelCopyJobs GetFoundationModel
-        GetModelInvocationLoggingConfiguration ListTagsForResource""",
+        GetModelInvocationLoggingConfiguration ListTagsForResource CreateModelCustomizationJob
+        StopModelCustomizationJob DeleteCustomModel GetCustomModelDeployment UpdateCustomModelDeployment
+        GetProvisionedModelThroughput UpdateProvisionedModelThroughput TagResource UntagResource
+        PutModelInvocationLoggingConfiguration DeleteModelInvocationLoggingConfiguration""",
     ),
     "ec2": (
         "2016-11-15",
         """DescribeRegions DescribeSubnets DescribeSecurityGroups DescribeRouteTables DescribeVpcEndpoints
         DescribeFlowLogs DescribeVpcAttribute DescribeNetworkInterfaces DescribeManagedPrefixLists
-        GetManagedPrefixListEntries""",
+        GetManagedPrefixListEntries CreateFlowLogs DeleteFlowLogs""",
     ),
-    "kms": ("2014-11-01", "DescribeKey GetKeyRotationStatus ListGrants"),
+    "kms": (
+        "2014-11-01",
+        """DescribeKey GetKeyRotationStatus ListGrants ListResourceTags EnableKey DisableKey ScheduleKeyDeletion
+        CancelKeyDeletion EnableKeyRotation DisableKeyRotation""",
+    ),
     "s3": (
         "2006-03-01",
         """HeadBucket GetPublicAccessBlock GetBucketPolicyStatus GetBucketAcl GetBucketEncryption
-        GetBucketVersioning GetBucketLogging ListObjectsV2""",
+        GetBucketVersioning GetBucketLogging GetBucketLocation ListObjectsV2 PutBucketVersioning PutBucketLogging""",
     ),
     "s3control": ("2018-08-20", "GetPublicAccessBlock"),
-    "cloudtrail": ("2013-11-01", "DescribeTrails GetTrailStatus GetEventSelectors"),
+    "cloudtrail": (
+        "2013-11-01",
+        """DescribeTrails GetTrail GetTrailStatus GetEventSelectors UpdateTrail StartLogging StopLogging
+        PutEventSelectors""",
+    ),
     "logs": ("2014-03-28", "DescribeLogGroups"),
+    "iam": ("2010-05-08", "SimulatePrincipalPolicy"),
     "sts": ("2011-06-15", "GetCallerIdentity AssumeRole"),
+    "servicequotas": ("2019-06-24", "ListServiceQuotas"),
     "organizations": (
         "2016-11-28",
         "ListAccounts ListRoots ListAccountsForParent ListOrganizationalUnitsForParent",
     ),
 }
+
+# Where botocore's folder is not called as credential scopes call the service.
+FOLDER = {"servicequotas": "service-quotas"}
 
 METADATA = ("apiVersion", "endpointPrefix", "jsonVersion", "protocol", "serviceId", "signingName", "targetPrefix", "xmlNamespace")
 REF = ("shape", "location", "locationName", "queryName", "streaming", "flattened", "xmlAttribute",
@@ -154,7 +170,7 @@ def as_sdk(shapes):
 
 
 def trim(service, version, served):
-    path = pathlib.Path(botocore.__file__).parent / "data" / service / version / "service-2.json.gz"
+    path = pathlib.Path(botocore.__file__).parent / "data" / FOLDER.get(service, service) / version / "service-2.json.gz"
     model = json.loads(gzip.decompress(path.read_bytes()))
     missing = set(served) - set(model["operations"])
     if missing:
