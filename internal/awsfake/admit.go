@@ -63,9 +63,9 @@ func throttling(service string) error {
 		return cloister.Errorf("RequestLimitExceeded", "Request limit exceeded.").WithStatus(http.StatusServiceUnavailable)
 	case "s3", "s3control":
 		return cloister.Errorf("SlowDown", "Please reduce your request rate.").WithStatus(http.StatusServiceUnavailable)
-	case "sts":
+	case "iam", "sts":
 		return cloister.Errorf("Throttling", "Rate exceeded").WithStatus(http.StatusBadRequest)
-	case "organizations":
+	case "organizations", "servicequotas":
 		return cloister.Errorf("TooManyRequestsException", "You have sent too many requests in too short a period of time.")
 	case "bedrock":
 		return cloister.Errorf("ThrottlingException", "Too many requests, please wait before trying again.")

@@ -80,6 +80,7 @@ type Server struct {
 	world    *World // of a writable server its own, guarded by lock
 	lock     sync.RWMutex
 	jobs     int // that were created, guarded by lock
+	flowLogs int // likewise
 	options  Options
 	services map[string]*wire.Service
 	policies map[string]*identity

@@ -126,6 +126,10 @@ func badToken(service string) error {
 		code, text = "InvalidParameterException", "The specified nextToken is invalid."
 	case "s3":
 		code, text = "InvalidArgument", "The continuation token provided is incorrect"
+	case "iam":
+		code, text = "ValidationError", "Invalid Marker."
+	case "servicequotas":
+		code, text = "InvalidPaginationTokenException", "Invalid token was provided."
 	case "organizations":
 		code, text = "InvalidInputException", "You provided a value for the nextToken that is not valid."
 	}

@@ -11,10 +11,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudtrail"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	ststypes "github.com/aws/aws-sdk-go-v2/service/sts/types"
 	"github.com/aws/smithy-go"
@@ -34,9 +36,11 @@ type clients struct {
 	bedrock       *bedrock.Client
 	cloudtrail    *cloudtrail.Client
 	ec2           *ec2.Client
+	iam           *iam.Client
 	kms           *kms.Client
 	logs          *cloudwatchlogs.Client
 	organizations *organizations.Client
+	quotas        *servicequotas.Client
 	s3            *s3.Client
 	s3control     *s3control.Client
 	sts           *sts.Client
@@ -46,6 +50,7 @@ func newClients(s *Server, region string, credentials aws.CredentialsProvider) c
 	cfg := aws.Config{Region: region, HTTPClient: s.HTTPClient(), Credentials: credentials, RetryMaxAttempts: 1}
 	return clients{
 		bedrock: bedrock.NewFromConfig(cfg), cloudtrail: cloudtrail.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg),
+		iam: iam.NewFromConfig(cfg), quotas: servicequotas.NewFromConfig(cfg),
 		kms: kms.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg), organizations: organizations.NewFromConfig(cfg),
 		s3:        s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
 		s3control: s3control.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg),

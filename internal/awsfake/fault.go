@@ -21,12 +21,12 @@ const (
 	AccessDenied Kind = iota
 	// Throttle is the throttling error of the service, every time.
 	Throttle
-	// HTML500 is the status 500 with an HTML page, as load balancers answer.
+	// HTML500 is the status 500 with an HTML page, as load balancers answer. What the call changes is changed.
 	HTML500
 	// Timeout never answers: the call lasts until its context ends.
 	Timeout
-	// Truncated is a valid answer cut in half. Content-Length is that of the half: the cut is in the document, not
-	// in HTTP.
+	// Truncated is a valid answer cut in half, after the change if there is one. Content-Length is that of the
+	// half: the cut is in the document, not in HTTP.
 	Truncated
 	// UnknownEnum is a valid answer in which Member is "SOMETHING_NEW".
 	UnknownEnum

@@ -58,7 +58,7 @@ func (s *Server) authenticate(c *call, sc scope) error {
 	if c.account = s.world.accounts[account]; c.account == nil {
 		return unknownKey(c.Service)
 	}
-	global := c.Service == "sts" || c.Service == "organizations"
+	global := c.Service == "iam" || c.Service == "organizations" || c.Service == "sts"
 	if !global && !s.world.hasRegion(sc.region) {
 		return unknownKey(c.Service)
 	}
@@ -81,7 +81,7 @@ func unknownKey(service string) error {
 		return cloister.Errorf("AuthFailure", "AWS was not able to validate the provided access credentials")
 	case "s3", "s3control":
 		return cloister.Errorf("InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
-	case "sts":
+	case "iam", "sts":
 		return cloister.Errorf("InvalidClientTokenId", "The security token included in the request is invalid.")
 	default:
 		return cloister.Errorf("UnrecognizedClientException", "The security token included in the request is invalid.").
@@ -95,7 +95,7 @@ func expired(service string) error {
 		return cloister.Errorf("RequestExpired", "Request has expired.")
 	case "s3", "s3control":
 		return cloister.Errorf("ExpiredToken", "The provided token has expired.")
-	case "sts":
+	case "iam", "sts":
 		return cloister.Errorf("ExpiredToken", "The security token included in the request is expired")
 	default:
 		return cloister.Errorf("ExpiredTokenException", "The security token included in the request is expired").

@@ -31,12 +31,15 @@ var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 //	foundationModels, logging                    FoundationModelDetails, LoggingConfig
 //	customizationJobQuota                        how many customization jobs may be in progress: a number, 10
 //	subnets, securityGroups, routeTables, …      EC2's Subnet, SecurityGroup, RouteTable, …
-//	keys: metadata, rotation, grants, aliases    KeyMetadata, the output of GetKeyRotationStatus, GrantListEntry, names
+//	keys: metadata, rotation, grants, aliases,   KeyMetadata, the output of GetKeyRotationStatus, GrantListEntry, names,
+//	  tags                                       a map
 //	trails: trail, status, eventSelectors        Trail, the outputs of GetTrailStatus and GetEventSelectors
 //	logGroups                                    LogGroup
 //	buckets: policyStatus, publicAccessBlock,    PolicyStatus, PublicAccessBlockConfiguration,
 //	  encryption, acl, versioning, logging,      ServerSideEncryptionConfiguration, the outputs of GetBucketAcl, …,
 //	  objects                                    Object
+//	roles: externalId, allowedActions            what one must say to assume it; what SimulatePrincipalPolicy finds
+//	                                             allowed, such as "s3:*", or else everything
 func Load(r io.Reader, patches ...Patch) (*World, error) {
 	tree, err := parseTree(r)
 	if err != nil {
@@ -232,7 +235,7 @@ func (l *loader) account(n node) {
 	l.w.accounts[a.id] = a
 	top := l.fields(n, "roles", "publicAccessBlock", "buckets", "regions")
 	for _, r := range l.entries(top["roles"]) {
-		a.roles[r.name] = role{l.text(l.fields(r, "externalId")["externalId"])}
+		a.roles[r.name] = l.role(r)
 	}
 	a.publicAccessBlock = optional[controltypes.PublicAccessBlockConfiguration](l, top["publicAccessBlock"], "s3control", "PublicAccessBlockConfiguration")
 	for _, b := range l.entries(top["buckets"]) {
@@ -244,4 +247,16 @@ func (l *loader) account(n node) {
 		}
 		a.regions[r.name] = l.region(a, r)
 	}
+}
+
+func (l *loader) role(n node) role {
+	top := l.fields(n, "externalId", "allowedActions")
+	r := role{externalID: l.text(top["externalId"])}
+	if top["allowedActions"].v != nil {
+		r.allowed = []string{}
+	}
+	for _, action := range l.list(top["allowedActions"]) {
+		r.allowed = append(r.allowed, l.text(action))
+	}
+	return r
 }

@@ -39,7 +39,7 @@ func (l *loader) bucket(a *account, n node) {
 }
 
 func (l *loader) key(a *account, r *region, n node) {
-	top := l.fields(n, "shared", "metadata", "rotation", "grants", "aliases")
+	top := l.fields(n, "shared", "metadata", "rotation", "grants", "aliases", "tags")
 	metadata, _ := record[kmstypes.KeyMetadata](l, top["metadata"], "kms", "KeyMetadata")
 	k := &key{
 		account: a.id, shared: l.flag(top["shared"]), metadata: *metadata,
@@ -47,6 +47,9 @@ func (l *loader) key(a *account, r *region, n node) {
 	}
 	if rotation := optional[kms.GetKeyRotationStatusOutput](l, top["rotation"], "kms", "GetKeyRotationStatusResponse"); rotation != nil {
 		k.rotation = *rotation
+	}
+	for _, t := range l.entries(top["tags"]) {
+		k.tags = append(k.tags, kmstypes.Tag{TagKey: aws.String(t.name), TagValue: aws.String(l.text(t))})
 	}
 	names := []*string{metadata.Arn, metadata.KeyId}
 	prefix := "arn:" + l.w.partition + ":kms:" + r.name + ":" + a.id + ":"

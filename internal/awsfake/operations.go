@@ -47,11 +47,20 @@ func (s *Server) operations() map[string][]wire.Operation {
 			bind("DescribeNetworkInterfaces", "ec2:DescribeNetworkInterfaces", nil, describeNetworkInterfaces),
 			bind("DescribeManagedPrefixLists", "ec2:DescribeManagedPrefixLists", nil, describeManagedPrefixLists),
 			bind("GetManagedPrefixListEntries", "ec2:GetManagedPrefixListEntries", prefixListARN, getManagedPrefixListEntries),
+			bindWriteOf("CreateFlowLogs", "ec2:CreateFlowLogs", createFlowLogsNeeds, createFlowLogs),
+			bindWriteOf("DeleteFlowLogs", "ec2:DeleteFlowLogs", deleteFlowLogsNeeds, deleteFlowLogs),
 		},
 		"kms": {
 			bind("DescribeKey", "kms:DescribeKey", describedKeyARN, describeKey),
 			bind("GetKeyRotationStatus", "kms:GetKeyRotationStatus", rotatedKeyARN, getKeyRotationStatus),
 			bind("ListGrants", "kms:ListGrants", grantedKeyARN, listGrants),
+			bind("ListResourceTags", "kms:ListResourceTags", keyTagsARN, listResourceTags),
+			bindWrite("EnableKey", "kms:EnableKey", enabledKeyARN, enableKey),
+			bindWrite("DisableKey", "kms:DisableKey", disabledKeyARN, disableKey),
+			bindWrite("ScheduleKeyDeletion", "kms:ScheduleKeyDeletion", scheduledKeyARN, scheduleKeyDeletion),
+			bindWrite("CancelKeyDeletion", "kms:CancelKeyDeletion", cancelledKeyARN, cancelKeyDeletion),
+			bindWrite("EnableKeyRotation", "kms:EnableKeyRotation", rotatingKeyARN, enableKeyRotation),
+			bindWrite("DisableKeyRotation", "kms:DisableKeyRotation", unrotatedKeyARN, disableKeyRotation),
 		},
 		"s3": {
 			bind("HeadBucket", "s3:ListBucket", headARN, headBucket),
@@ -62,6 +71,9 @@ func (s *Server) operations() map[string][]wire.Operation {
 			bind("GetBucketVersioning", "s3:GetBucketVersioning", versioningARN, getBucketVersioning),
 			bind("GetBucketLogging", "s3:GetBucketLogging", loggingARN, getBucketLogging),
 			bind("ListObjectsV2", "s3:ListBucket", objectsARN, listObjects),
+			bind("GetBucketLocation", "s3:GetBucketLocation", locationARN, getBucketLocation),
+			bindWrite("PutBucketVersioning", "s3:PutBucketVersioning", newVersioningARN, putBucketVersioning),
+			bindWrite("PutBucketLogging", "s3:PutBucketLogging", newLoggingARN, putBucketLogging),
 		},
 		"s3control": {
 			bind("GetPublicAccessBlock", "s3:GetAccountPublicAccessBlock", nil, getAccountPublicAccessBlock),
@@ -70,9 +82,20 @@ func (s *Server) operations() map[string][]wire.Operation {
 			bind("DescribeTrails", "cloudtrail:DescribeTrails", nil, describeTrails),
 			bind("GetTrailStatus", "cloudtrail:GetTrailStatus", trailStatusARN, getTrailStatus),
 			bind("GetEventSelectors", "cloudtrail:GetEventSelectors", trailSelectorsARN, getEventSelectors),
+			bind("GetTrail", "cloudtrail:GetTrail", shownTrailARN, getTrail),
+			bindWriteOf("UpdateTrail", "cloudtrail:UpdateTrail", updateTrailNeeds, updateTrail),
+			bindWrite("StartLogging", "cloudtrail:StartLogging", startedTrailARN, startLogging),
+			bindWrite("StopLogging", "cloudtrail:StopLogging", stoppedTrailARN, stopLogging),
+			bindWrite("PutEventSelectors", "cloudtrail:PutEventSelectors", newSelectorsARN, putEventSelectors),
 		},
 		"logs": {
 			bind("DescribeLogGroups", "logs:DescribeLogGroups", logGroupsARN, describeLogGroups),
+		},
+		"iam": {
+			bind("SimulatePrincipalPolicy", "iam:SimulatePrincipalPolicy", simulatedARN, simulate),
+		},
+		"servicequotas": {
+			bind("ListServiceQuotas", "servicequotas:ListServiceQuotas", nil, listQuotas),
 		},
 		"sts": {
 			bind("GetCallerIdentity", "", nil, getCallerIdentity),

@@ -58,7 +58,10 @@ type account struct {
 }
 
 // role can be assumed by anybody who says the external id, if there is one.
-type role struct{ externalID string }
+type role struct {
+	externalID string
+	allowed    []string // the actions that a simulation finds allowed, with wildcards; nil means all
+}
 
 // bucket has nil where nothing is configured.
 type bucket struct {
@@ -101,6 +104,7 @@ type region struct {
 	routeTables       index[*ec2types.RouteTable]
 	vpcEndpoints      index[*ec2types.VpcEndpoint]
 	flowLogs          index[*ec2types.FlowLog]
+	flowTokens        map[string]*madeFlowLogs // by client token
 	networkInterfaces index[*ec2types.NetworkInterface]
 	vpcs              index[vpc]
 	prefixLists       index[*ec2types.ManagedPrefixList]
@@ -119,6 +123,7 @@ func newRegion(name string) *region {
 	return &region{
 		name: name, jobQuota: usualJobQuota, tags: map[string][]bedrocktypes.Tag{}, made: map[string]*madeJob{}, tokens: map[string]*madeJob{},
 		updates: map[string]*bedrocktypes.CustomModelDeploymentUpdateDetails{}, entries: map[string][]ec2types.PrefixListEntry{},
+		flowTokens: map[string]*madeFlowLogs{},
 	}
 }
 
@@ -132,6 +137,7 @@ type key struct {
 	shared   bool // readable from other accounts
 	metadata kmstypes.KeyMetadata
 	rotation kms.GetKeyRotationStatusOutput
+	tags     []kmstypes.Tag // in order of their keys
 	grants   []kmstypes.GrantListEntry
 	aliases  []string
 }
