@@ -1,6 +1,6 @@
 // Command fakeaws serves package awsfake on a port: an AWS for benchmarks and for trying the auditor by hand.
 //
-//	go run ./bench/fakeaws -listen 127.0.0.1:4566 &
+//	go run ./bench/fakeaws -listen 127.0.0.1:4566 &        (-writable lets jobs be created and settings be changed)
 //	AWS_ACCESS_KEY_ID=AKIAFAKE111122223333 AWS_SECRET_ACCESS_KEY=any cloister audit --endpoint http://127.0.0.1:4566
 package main
 
@@ -37,6 +37,8 @@ func run() error {
 	flag.DurationVar(&o.Latency, "latency", 0, "time that each answer takes")
 	flag.Float64Var(&o.Rate, "rate", 0, "requests a second of each account, region, service and operation; 0 for no limit")
 	flag.IntVar(&o.Burst, "burst", 10, "burst of -rate")
+	flag.BoolVar(&o.Writable, "writable", false, "serve the operations that change something too")
+	flag.IntVar(&o.JobPolls, "job-polls", 0, "polls that find a created customization job in progress before one finds that it has ended")
 	flag.Parse()
 	o.Now = time.Now //nolint:forbidigo // the clock of the whole program
 	w, err := world(*file, g)
