@@ -18,6 +18,7 @@ func layers() map[string]int {
 		"engine": 0, // the embedded Python source
 
 		"internal/ansi":      1,
+		"internal/awscall":   1,
 		"internal/basemodel": 1,
 		"internal/blob":      1,
 		"internal/dataset":   1,
@@ -55,12 +56,16 @@ func layers() map[string]int {
 		"internal/api":      4,
 		"internal/collect":  4,
 		"internal/handbook": 4,
+		"internal/remedy":   4,
 		"internal/report":   4,
 		"internal/store":    4,
 
 		"internal/audit":  5,
 		"internal/server": 5,
-		"cmd/cloister":    6,
+
+		"internal/remediate": 6,
+
+		"cmd/cloister": 7,
 	}
 }
 

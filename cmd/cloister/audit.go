@@ -7,9 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,22 +20,13 @@ import (
 
 // auditFlags are the flags of 'cloister audit'.
 type auditFlags struct {
-	session   collect.Session
-	endpoints []string
-
-	accounts         string
-	org              bool
-	orgRole          string
-	units, without   []string
+	accessFlags
 	regions, exclude []string
 
-	maxRPS      float64
-	maxAttempts int
-	callTimeout time.Duration
-	cache       string
-	record      string
-	redact      bool
-	replay      string
+	cache  string
+	record string
+	redact bool
+	replay string
 
 	rules, excluded, groups, frameworks []string
 	severities, statuses, jobs, tags    []string
@@ -76,24 +65,9 @@ incomplete (3 wins over 4).`,
 func (f *auditFlags) register(c *cobra.Command) {
 	fl := c.Flags()
 	fl.SortFlags = false
-	fl.StringVar(&f.session.Profile, "profile", "", "profile of the AWS configuration")
-	fl.StringVar(&f.session.Region, "region", "", "region to begin in (default: the profile's, else us-east-1); needed in other partitions")
-	fl.StringArrayVar(&f.session.Roles, "role-arn", nil, "role to assume; repeat for a chain")
-	fl.StringVar(&f.session.ExternalID, "external-id", "", "external id for the last --role-arn")
-	fl.StringVar(&f.session.MFASerial, "mfa-serial", "", "MFA device for the first --role-arn; asks for its code")
-	fl.StringVar(&f.session.SourceIdentity, "source-identity", "", "source identity for the last --role-arn")
-	fl.StringVar(&f.accounts, "accounts", "", "YAML file of accounts: id, role_arn, external_id, regions, profile")
-	fl.BoolVar(&f.org, "org", false, "audit the accounts of the organization")
-	fl.StringVar(&f.orgRole, "org-role", "OrganizationAccountAccessRole", "name of the role to assume in each account of --org")
-	fl.StringSliceVar(&f.units, "ou", nil, "with --org: only these organizational units, and what is below them")
-	fl.StringSliceVar(&f.without, "exclude-accounts", nil, "with --org: not these account ids")
+	f.registerAccess(fl, collect.Services())
 	fl.StringSliceVar(&f.regions, "regions", nil, "regions to read (default: every enabled one)")
 	fl.StringSliceVar(&f.exclude, "exclude-regions", nil, "regions to leave out")
-	fl.StringArrayVar(&f.endpoints, "endpoint", nil, "[SERVICE=]URL of an endpoint, over AWS_ENDPOINT_URL[_SERVICE]; repeat")
-	fl.BoolVar(&f.session.FIPS, "fips", false, "use FIPS endpoints")
-	fl.Float64Var(&f.maxRPS, "max-rps", 0, "most requests a second for each account, region, service and action (default: adapts)")
-	fl.IntVar(&f.maxAttempts, "max-attempts", 6, "how often a call is tried")
-	fl.DurationVar(&f.callTimeout, "call-timeout", 30*time.Second, "deadline of one attempt")
 	fl.StringVar(&f.cache, "cache", "", "directory that keeps the records of ended jobs between audits")
 	fl.StringVar(&f.record, "record", "", "record what AWS answers in a new directory")
 	fl.BoolVar(&f.redact, "redact", false, "with --record: other account ids in place of the real ones")
@@ -172,52 +146,17 @@ func (f *auditFlags) options(c *cobra.Command) (*audit.Options, error) {
 }
 
 func (f *auditFlags) collection(c *cobra.Command) (collect.Options, error) {
-	o := collect.Options{
-		Session: f.session, Regions: f.regions, Exclude: f.exclude, MaxRPS: f.maxRPS, MaxAttempts: f.maxAttempts,
-		CallTimeout: f.callTimeout, CacheDir: f.cache, Now: time.Now,
+	o, err := f.access(c)
+	if err != nil {
+		return o, err
 	}
-	o.Session.MFAToken = func() (string, error) { return askMFA(c.InOrStdin(), c.ErrOrStderr()) }
-	o.Session.Endpoints = map[string]string{}
-	for _, e := range f.endpoints {
-		service, url, ok := strings.Cut(e, "=")
-		if !ok || strings.Contains(service, ":") {
-			service, url = "", e
-		}
-		if service != "" && !slices.Contains(collect.Services(), service) {
-			return o, usageErrorf("--endpoint %s: the auditor calls no service %q; it calls %s", e, service, strings.Join(collect.Services(), ", "))
-		}
-		if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
-			return o, usageErrorf("--endpoint %s: write [SERVICE=]http(s)://HOST[:PORT]", e)
-		}
-		o.Session.Endpoints[service] = url
-	}
-	if f.accounts != "" && f.org {
-		return o, usageErrorf("--accounts and --org exclude each other")
-	}
-	if !f.org && (len(f.units) > 0 || len(f.without) > 0) {
-		return o, usageErrorf("--ou and --exclude-accounts need --org")
-	}
-	if f.maxAttempts < 1 || f.callTimeout <= 0 || f.maxRPS < 0 {
-		return o, usageErrorf("--max-attempts, --call-timeout and --max-rps must be positive")
-	}
+	o.Regions, o.Exclude, o.CacheDir = f.regions, f.exclude, f.cache
 	if f.record != "" && f.replay != "" || f.redact && f.record == "" {
 		return o, usageErrorf("--record and --replay exclude each other, and --redact needs --record")
 	}
 	for _, flag := range []string{"profile", "region", "role-arn", "accounts", "org", "endpoint", "cache"} {
 		if f.replay != "" && c.Flags().Changed(flag) {
 			return o, usageErrorf("--replay audits a recording, offline: --%s has no meaning with it", flag)
-		}
-	}
-	if f.org {
-		o.Org = &collect.Org{Role: f.orgRole, Units: f.units, Exclude: f.without}
-	}
-	if f.accounts != "" {
-		text, err := os.ReadFile(f.accounts)
-		if err != nil {
-			return o, usageErrorf("--accounts: %v", err)
-		}
-		if o.Targets, err = collect.ParseTargets(text); err != nil {
-			return o, mistakeIn(f.accounts, err)
 		}
 	}
 	if f.cache != "" {

@@ -89,7 +89,7 @@ func rootCommand() *cobra.Command {
 		return nil
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(versionCommand(), auditCommand(), rulesCommand(), muteCommand())
+	root.AddCommand(versionCommand(), auditCommand(), remediateCommand(), rulesCommand(), muteCommand())
 	root.AddCommand(serverCommands()...)
 	return root
 }

@@ -35,6 +35,8 @@ type Outcome struct {
 	ExitCode int
 	// Throttled is how many calls were refused as too many.
 	Throttled int
+	// Read is what was read, for those who plan changes to it.
+	Read *collect.Collection
 }
 
 // Run audits. It fails only if nothing could be read at all.
@@ -94,7 +96,7 @@ func Run(ctx context.Context, o Options) (*Outcome, error) {
 	r := posture.Assemble(c.Inventory, results, o.Rules, o.Tool, c.Calls, took.Round(time.Millisecond), notes)
 	code := posture.ExitCode(r.Results, o.FailOn)
 	r.Show(o.Selection.Statuses)
-	return &Outcome{r, code, c.Throttled}, nil
+	return &Outcome{r, code, c.Throttled, c}, nil
 }
 
 // withUses are the chosen rules and those that they use.

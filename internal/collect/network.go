@@ -57,29 +57,33 @@ func filter(name string, values ...string) types.Filter {
 
 func (g *region) readSubnets(ctx context.Context, ids []string) {
 	for chunk := range slices.Chunk(ids, filterValues) {
-		in := &ec2.DescribeSubnetsInput{Filters: []types.Filter{filter("subnet-id", chunk...)}}
-		found := list(ctx, g, "ec2:DescribeSubnets", "", g.ec2.DescribeSubnets, in,
-			func(in *ec2.DescribeSubnetsInput, token *string) { in.NextToken = token },
-			func(out *ec2.DescribeSubnetsOutput, _ *posture.Source) ([]*posture.Subnet, *string, error) {
-				var t taker
-				var subnets []*posture.Subnet
-				for _, s := range out.Subnets {
-					zone := aws.ToString(s.AvailabilityZoneId)
-					if zone == "" {
-						zone = t.str("availabilityZone", s.AvailabilityZone)
-					}
-					if s.AvailableIpAddressCount == nil {
-						t.fail("the answer lacks availableIpAddressCount")
-					}
-					subnets = append(subnets, &posture.Subnet{
-						ID: t.str("subnetId", s.SubnetId), VPC: t.str("vpcId", s.VpcId), Owner: t.str("ownerId", s.OwnerId), Zone: zone,
-						Free: int(aws.ToInt32(s.AvailableIpAddressCount)),
-					})
-				}
-				return subnets, out.NextToken, t.err
-			})
+		found := g.listSubnets(ctx, []types.Filter{filter("subnet-id", chunk...)})
 		spread(g.inv.Subnets, chunk, found, func(s *posture.Subnet) string { return s.ID })
 	}
+}
+
+func (g *region) listSubnets(ctx context.Context, filters []types.Filter) posture.List[*posture.Subnet] {
+	in := &ec2.DescribeSubnetsInput{Filters: filters}
+	return list(ctx, g, "ec2:DescribeSubnets", "", g.ec2.DescribeSubnets, in,
+		func(in *ec2.DescribeSubnetsInput, token *string) { in.NextToken = token },
+		func(out *ec2.DescribeSubnetsOutput, _ *posture.Source) ([]*posture.Subnet, *string, error) {
+			var t taker
+			var subnets []*posture.Subnet
+			for _, s := range out.Subnets {
+				zone := aws.ToString(s.AvailabilityZoneId)
+				if zone == "" {
+					zone = t.str("availabilityZone", s.AvailabilityZone)
+				}
+				if s.AvailableIpAddressCount == nil {
+					t.fail("the answer lacks availableIpAddressCount")
+				}
+				subnets = append(subnets, &posture.Subnet{
+					ID: t.str("subnetId", s.SubnetId), VPC: t.str("vpcId", s.VpcId), Owner: t.str("ownerId", s.OwnerId), Zone: zone,
+					Free: int(aws.ToInt32(s.AvailableIpAddressCount)),
+				})
+			}
+			return subnets, out.NextToken, t.err
+		})
 }
 
 // spread gives each id what a listing says of it: its record, that it does not exist, or why it is not known.
@@ -108,22 +112,26 @@ func spread[T any](into map[string]posture.Datum[*T], ids []string, found postur
 
 func (g *region) readGroups(ctx context.Context, ids []string) {
 	for chunk := range slices.Chunk(ids, filterValues) {
-		in := &ec2.DescribeSecurityGroupsInput{Filters: []types.Filter{filter("group-id", chunk...)}}
-		found := list(ctx, g, "ec2:DescribeSecurityGroups", "", g.ec2.DescribeSecurityGroups, in,
-			func(in *ec2.DescribeSecurityGroupsInput, token *string) { in.NextToken = token },
-			func(out *ec2.DescribeSecurityGroupsOutput, _ *posture.Source) ([]*posture.SecurityGroup, *string, error) {
-				var t taker
-				var groups []*posture.SecurityGroup
-				for _, s := range out.SecurityGroups {
-					groups = append(groups, &posture.SecurityGroup{
-						ID: t.str("groupId", s.GroupId), Name: t.str("groupName", s.GroupName), VPC: t.str("vpcId", s.VpcId),
-						Ingress: takeRules(&t, s.IpPermissions), Egress: takeRules(&t, s.IpPermissionsEgress),
-					})
-				}
-				return groups, out.NextToken, t.err
-			})
+		found := g.listGroups(ctx, []types.Filter{filter("group-id", chunk...)})
 		spread(g.inv.Groups, chunk, found, func(s *posture.SecurityGroup) string { return s.ID })
 	}
+}
+
+func (g *region) listGroups(ctx context.Context, filters []types.Filter) posture.List[*posture.SecurityGroup] {
+	in := &ec2.DescribeSecurityGroupsInput{Filters: filters}
+	return list(ctx, g, "ec2:DescribeSecurityGroups", "", g.ec2.DescribeSecurityGroups, in,
+		func(in *ec2.DescribeSecurityGroupsInput, token *string) { in.NextToken = token },
+		func(out *ec2.DescribeSecurityGroupsOutput, _ *posture.Source) ([]*posture.SecurityGroup, *string, error) {
+			var t taker
+			var groups []*posture.SecurityGroup
+			for _, s := range out.SecurityGroups {
+				groups = append(groups, &posture.SecurityGroup{
+					ID: t.str("groupId", s.GroupId), Name: t.str("groupName", s.GroupName), VPC: t.str("vpcId", s.VpcId),
+					Ingress: takeRules(&t, s.IpPermissions), Egress: takeRules(&t, s.IpPermissionsEgress),
+				})
+			}
+			return groups, out.NextToken, t.err
+		})
 }
 
 func takeRules(t *taker, permissions []types.IpPermission) []posture.GroupRule {

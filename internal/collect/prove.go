@@ -2,7 +2,6 @@ package collect
 
 import (
 	"context"
-	"maps"
 	"slices"
 
 	"example.com/cloister/internal/posture"
@@ -11,11 +10,7 @@ import (
 // Prove reads the tags of jobs, and, in accounts where one of them names a successor, what copies and serves models, as far
 // as the rules did not want it: the auditor asks for it only when a FAIL may be superseded.
 func (c *Collection) Prove(ctx context.Context, jobs []*posture.Job) {
-	more := maps.Clone(c.collector.Wanted)
-	for _, operation := range posture.Proofs() {
-		more[operation] = true
-	}
-	c.collector.Wanted = more // no reader runs any more
+	c.want(posture.Proofs()...)
 	for _, a := range c.accounts {
 		named := false
 		for _, g := range a.regions {

@@ -35,7 +35,7 @@ func Fill(command string, value func(name string) string) (line string, complete
 			complete = false
 			out.WriteString(command[from : from+length+1])
 		default:
-			out.WriteString(shellQuote(found))
+			out.WriteString(ShellQuote(found))
 		}
 		command = command[from+length+1:]
 	}
@@ -46,7 +46,8 @@ func isName(s string) bool {
 	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz_") == ""
 }
 
-func shellQuote(s string) string {
+// ShellQuote is a text as one word of a POSIX shell.
+func ShellQuote(s string) string {
 	if bare.MatchString(s) {
 		return s
 	}

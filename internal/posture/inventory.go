@@ -87,6 +87,8 @@ type Job struct {
 	Found             *Source
 	Detail            Datum[*JobDetail]
 	Tags              Datum[map[string]string]
+	// Assumed says that the job does not exist: a plan asks what the rules would say of it.
+	Assumed bool
 }
 
 // JobDetail is what GetModelCustomizationJob answers.

@@ -30,11 +30,11 @@ func ProofJobs(inventory *Inventory, results []Result, rules []*Rule) []*Job {
 		if r.Status != Fail || !supersedable(rules, r.Rule) {
 			continue
 		}
-		region := inventory.region(r.Account, r.Region)
+		region := inventory.Region(r.Account, r.Region)
 		if region == nil {
 			continue
 		}
-		old := region.jobOf(r.Resource)
+		old := region.JobOf(r.Resource)
 		add(old)
 		if old == nil {
 			continue
@@ -75,11 +75,11 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 		if r.Status != Fail || !supersedable(rules, r.Rule) {
 			continue
 		}
-		region := inventory.region(r.Account, r.Region)
+		region := inventory.Region(r.Account, r.Region)
 		if region == nil {
 			continue
 		}
-		old := region.jobOf(r.Resource)
+		old := region.JobOf(r.Resource)
 		if old == nil {
 			continue
 		}
@@ -95,7 +95,8 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 	return results
 }
 
-func (i *Inventory) region(account, region string) *Region {
+// Region is a region of an account; nil if it was not read.
+func (i *Inventory) Region(account, region string) *Region {
 	for _, a := range i.Accounts {
 		if a.ID == account {
 			return a.region(region)
@@ -104,8 +105,8 @@ func (i *Inventory) region(account, region string) *Region {
 	return nil
 }
 
-// jobOf is the job that an ARN names, or that made the model that it names; nil if there is none here.
-func (r *Region) jobOf(arn string) *Job {
+// JobOf is the job that an ARN names, or that made the model that it names; nil if there is none here.
+func (r *Region) JobOf(arn string) *Job {
 	if m := r.model(arn); m != nil {
 		d, ok := m.Detail.Read()
 		if !ok {

@@ -20,7 +20,7 @@ type terminal struct {
 // line writes text at an indentation, in a style, wrapped with a hanging indentation of two more columns.
 func (t *terminal) line(indent int, style, text string) {
 	hang := indent
-	for _, part := range wrap(text, t.width-indent-2) {
+	for _, part := range ansi.Wrap(text, t.width-indent-2) {
 		if !t.Color || style == ansi.Plain {
 			t.Print(strings.Repeat(" ", hang), part, "\n")
 		} else {

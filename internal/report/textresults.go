@@ -157,5 +157,5 @@ func textTotals(t *terminal, r *posture.Report) {
 
 // pad fills s with no-break spaces, which wrap keeps, to a number of columns.
 func pad(s string, columns int) string {
-	return s + strings.Repeat("\u00a0", max(0, columns-width(s)))
+	return s + strings.Repeat("\u00a0", max(0, columns-ansi.Width(s)))
 }

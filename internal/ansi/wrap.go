@@ -1,4 +1,4 @@
-package report
+package ansi
 
 import (
 	"strings"
@@ -7,8 +7,8 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// width is how many columns a terminal needs for s: wide characters two, combining marks none (UAX #11, UAX #29).
-func width(s string) int {
+// Width is how many columns a terminal needs for s: wide characters two, combining marks none (UAX #11, UAX #29).
+func Width(s string) int {
 	if ascii(s) {
 		return len(s)
 	}
@@ -24,9 +24,9 @@ func ascii(s string) bool {
 	return true
 }
 
-// wrap breaks text into lines of at most columns, at spaces; a word that is longer than a line is broken between
+// Wrap breaks text into lines of at most columns, at spaces; a word that is longer than a line is broken between
 // characters. Runs of spaces become one. There is always at least one line.
-func wrap(text string, columns int) []string {
+func Wrap(text string, columns int) []string {
 	var lines []string
 	var line strings.Builder
 	used := 0
@@ -39,7 +39,7 @@ func wrap(text string, columns int) []string {
 		if word == "" {
 			continue
 		}
-		n := width(word)
+		n := Width(word)
 		if used > 0 && used+1+n > columns {
 			flush()
 		}
@@ -51,7 +51,7 @@ func wrap(text string, columns int) []string {
 			head, tail := cut(word, columns)
 			line.WriteString(head)
 			flush()
-			word, n = tail, width(tail)
+			word, n = tail, Width(tail)
 		}
 		line.WriteString(word)
 		used += n

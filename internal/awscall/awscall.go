@@ -1,0 +1,168 @@
+// Package awscall makes AWS calls by name, with parameters and answers as JSON in the members of AWS's API: what a
+// remediation plan holds can be read by a person, approved by its hash, and made exactly so.
+//
+// It knows a list of operations and nothing of plans. Every call goes through the AWS SDK's clients, whose signatures,
+// endpoints and error types it keeps.
+package awscall
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go/middleware"
+)
+
+// Configure gives the configuration of a service's client: credentials, region, endpoint.
+type Configure func(service string) aws.Config
+
+// Answer is what came of a call.
+type Answer struct {
+	// Members is the output in the members of AWS's API: maps, lists, strings, numbers, booleans.
+	Members map[string]any
+	// RequestID is AWS's.
+	RequestID string
+}
+
+// Client makes calls in one account and region. It is safe for concurrent use.
+type Client struct{ configure Configure }
+
+// New returns a client.
+func New(configure Configure) *Client { return &Client{configure} }
+
+// Call makes the call "service:Operation" with parameters, a JSON object. What the parameters have and the operation's
+// input has not is an error before anything is sent; AWS's own error is a smithy.APIError.
+func (c *Client) Call(ctx context.Context, operation string, parameters json.RawMessage) (*Answer, error) {
+	op, ok := find(operation)
+	if !ok {
+		return nil, fmt.Errorf("%s is none of the calls that can be made", operation)
+	}
+	answer, err := op.make(ctx, c.configure(Service(operation)), parameters)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", operation, err)
+	}
+	return answer, nil
+}
+
+// Known says that an operation can be called.
+func Known(operation string) bool {
+	_, ok := find(operation)
+	return ok
+}
+
+// Changes says that an operation changes something. One that is not known does.
+func Changes(operation string) bool {
+	op, ok := find(operation)
+	return !ok || op.changes
+}
+
+// Check says what is wrong with parameters, without a call.
+func Check(operation string, parameters json.RawMessage) error {
+	op, ok := find(operation)
+	if !ok {
+		return fmt.Errorf("%s is none of the calls that can be made", operation)
+	}
+	if err := op.check(parameters); err != nil {
+		return fmt.Errorf("%s: %w", operation, err)
+	}
+	return nil
+}
+
+// Names are all operations, sorted.
+func Names() []string {
+	var names []string
+	for _, op := range operations() {
+		names = append(names, op.name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Service is the service of "service:Operation", as endpoints and the aws CLI name it.
+func Service(operation string) string {
+	service, _, _ := strings.Cut(operation, ":")
+	return service
+}
+
+// Parameters are an SDK input structure as a JSON object.
+func Parameters(operation string, input any) (json.RawMessage, error) {
+	members, err := encode(input, lower(Service(operation)))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", operation, err)
+	}
+	return json.Marshal(members)
+}
+
+// operation is one call.
+type operation struct {
+	name    string
+	changes bool
+	make    func(context.Context, aws.Config, json.RawMessage) (*Answer, error)
+	check   func(json.RawMessage) error
+}
+
+func find(name string) (operation, bool) {
+	all := operations()
+	i := slices.IndexFunc(all, func(op operation) bool { return op.name == name })
+	if i < 0 {
+		return operation{}, false
+	}
+	return all[i], true
+}
+
+// read and write bind an operation to the method of an SDK client, which client makes.
+func read[C, I, O, P any](name string, client func(aws.Config) C, method func(C, context.Context, *I, ...func(*P)) (*O, error)) operation {
+	return bind(name, false, client, method)
+}
+
+func write[C, I, O, P any](name string, client func(aws.Config) C, method func(C, context.Context, *I, ...func(*P)) (*O, error)) operation {
+	return bind(name, true, client, method)
+}
+
+func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, method func(C, context.Context, *I, ...func(*P)) (*O, error)) operation {
+	small := lower(Service(name))
+	return operation{
+		name: name, changes: changes,
+		check: func(parameters json.RawMessage) error {
+			var in I
+			return decode(parameters, &in, small)
+		},
+		make: func(ctx context.Context, cfg aws.Config, parameters json.RawMessage) (*Answer, error) {
+			var in I
+			if err := decode(parameters, &in, small); err != nil {
+				return nil, err
+			}
+			var id requestID
+			cfg.APIOptions = append(slices.Clone(cfg.APIOptions), id.note)
+			out, err := method(client(cfg), ctx, &in)
+			if err != nil {
+				return nil, err
+			}
+			members, err := encode(out, small)
+			if err != nil {
+				return nil, err
+			}
+			return &Answer{members, id.value}, nil
+		},
+	}
+}
+
+// requestID notes the request id of a call.
+type requestID struct{ value string }
+
+func (id *requestID) note(stack *middleware.Stack) error {
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("NoteRequestID", func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleInitialize(ctx, in)
+		if found, ok := awsmiddleware.GetRequestIDMetadata(metadata); ok {
+			id.value = found
+		}
+		return out, metadata, err
+	}), middleware.Before)
+}
+
+// lower says that a service's API begins the names of members with a small letter.
+func lower(service string) bool { return service == "bedrock" || service == "logs" }

@@ -1,0 +1,328 @@
+package remediate
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"example.com/cloister/internal/awscall"
+	"example.com/cloister/internal/posture"
+	"example.com/cloister/internal/remedy"
+)
+
+// recreates are the rules that making a job again can mend.
+func recreates() []string {
+	return []string{"MC-JOB-001", "MC-JOB-002", "MC-JOB-003", "MC-JOB-004", "MC-MOD-001"}
+}
+
+// failing is a job with what fails about it.
+type failing struct {
+	region  *posture.Region
+	job     *posture.Job
+	results []posture.Result
+}
+
+// jobsOf are the jobs that re-creation would mend, or that can be stopped, in order of their ARN.
+func jobsOf(inventory *posture.Inventory, found []posture.Result) []*failing {
+	var jobs []*failing
+	for i := range found {
+		r := &found[i]
+		if r.Type != posture.TypeJob && !slices.Contains(recreates(), r.Rule) {
+			continue
+		}
+		region := inventory.Region(r.Account, r.Region)
+		if region == nil {
+			continue
+		}
+		job := region.JobOf(r.Resource)
+		if job == nil {
+			continue
+		}
+		at := slices.IndexFunc(jobs, func(f *failing) bool { return f.job == job })
+		if at < 0 {
+			jobs = append(jobs, &failing{region: region, job: job})
+			at = len(jobs) - 1
+		}
+		jobs[at].results = append(jobs[at].results, *r)
+	}
+	slices.SortFunc(jobs, func(a, b *failing) int { return strings.Compare(a.job.ARN, b.job.ARN) })
+	return jobs
+}
+
+// job plans what is done about one job.
+func (p *planner) job(ctx context.Context, f *failing) error {
+	mends := slices.DeleteFunc(slices.Clone(f.results), func(r posture.Result) bool { return !slices.Contains(recreates(), r.Rule) })
+	leave := func(format string, args ...any) {
+		for i := range f.results {
+			if p.Stop || slices.Contains(recreates(), f.results[i].Rule) {
+				p.leave(&f.results[i], format, args...)
+			}
+		}
+	}
+	d, ok := f.job.Detail.Read()
+	switch {
+	case !ok:
+		leave("the job's record was not read")
+		return nil
+	case p.Stop && d.Status == "InProgress":
+		p.stop(f)
+		return nil
+	case p.Stop:
+		leave("the job does not run: it is %s", d.Status)
+		return nil
+	case len(mends) == 0:
+		return nil // others plans what can be done
+	case d.Status == "Failed" || d.Status == "Stopped":
+		if !p.IncludeFailed {
+			leave("the job is %s: --include-failed makes it again all the same", d.Status)
+			return nil
+		}
+	case d.Status != "Completed":
+		leave("the job is %s: wait for its end, or --action stop", d.Status)
+		return nil
+	}
+	f.results = mends
+	return p.again(ctx, f, d)
+}
+
+// stop plans the end of a running job.
+func (p *planner) stop(f *failing) {
+	c := p.change(remedy.Change{
+		Title: "stop the running job " + f.job.Name, Class: remedy.Destructive, Account: f.region.Account.ID, Region: f.region.Name,
+		Resource: f.job.ARN, Name: f.job.Name, Findings: findings(f.results),
+		Reaches: []string{"the job: what it has learned is lost, what it has cost is not given back"},
+		Hazards: []string{"the stopped job keeps failing the rule: make it again, or accept it"},
+		Lasting: []string{"a stopped job cannot go on"},
+	})
+	for i := range f.results {
+		c.Predicted = append(c.Predicted, remedy.Prediction{Rule: f.results[i].Rule, Resource: f.job.ARN, Status: posture.Fail, Message: "the job stays, Stopped"})
+	}
+	job := parameters(map[string]any{"jobIdentifier": f.job.ARN})
+	status := func(query string, expect any) remedy.Condition {
+		return remedy.Condition{Text: "status of job " + f.job.Name, Call: getJob, Parameters: job, Query: query, Expect: expect}
+	}
+	after := status("status == 'Stopping' || status == 'Stopped'", true)
+	p.step(c, phaseGround, remedy.Step{
+		Kind: remedy.KindCall, Class: remedy.Destructive, Text: "stop job " + f.job.Name, Call: "bedrock:StopModelCustomizationJob", Parameters: job,
+		Before: []remedy.Condition{status("status", "InProgress")}, After: &after,
+	})
+}
+
+// Calls that the planner names more than once.
+const (
+	getJob   = "bedrock:GetModelCustomizationJob"
+	listTags = "bedrock:ListTagsForResource"
+)
+
+// again plans a new job in place of an old one.
+func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) error {
+	account, region := f.region.Account.ID, f.region.Name
+	client := p.caller(account, region)
+	old, err := sourceOf(ctx, client, f.job.ARN)
+	if err != nil {
+		return fmt.Errorf("job %s: %w", f.job.ARN, err)
+	}
+	if by := old.jobTags[posture.TagSupersededBy]; by != "" {
+		for i := range f.results {
+			p.leave(&f.results[i], "the job's tags name a successor already: %s", by)
+		}
+		return nil
+	}
+	to, ok, err := p.target(ctx, f, d)
+	if err != nil || !ok {
+		return err
+	}
+	if to.jobName, to.modelName, err = p.names(ctx, f, d); err != nil {
+		return err
+	}
+	create, compared, err := recreate(old, to)
+	if err != nil {
+		for i := range f.results {
+			p.leave(&f.results[i], "%v", err)
+		}
+		return nil
+	}
+	c := p.change(remedy.Change{
+		Title: "make job " + f.job.Name + " again as " + to.jobName, Class: remedy.Recreate, Account: account, Region: region,
+		Resource: f.job.ARN, Name: f.job.Name, Findings: findings(f.results), Compared: compared,
+		Hazards: []string{
+			"a new job is a new run: it costs again, and its model is not the same to the bit",
+			"the metrics of the new job are written below the same output location as those of the old",
+		},
+		Lasting: []string{
+			"the entry of the new job, which AWS has no call to delete, and what its training cost",
+			"the new model, unless --delete-created is given",
+		},
+	})
+	if !d.Ended.IsZero() {
+		c.Seconds = d.Ended.Sub(d.Created).Round(time.Second).Seconds()
+	}
+	served := p.serving(ctx, c, d.Model)
+	conditions := p.preconditions(ctx, c, f, d, create)
+	p.newJob(c, old, d, create, conditions)
+	p.serve(c, d.Model, served)
+	p.cost(account)
+	return p.predict(ctx, c, f, d, create, len(served) == 0 || p.SwitchServing)
+}
+
+// newJob adds the steps: create, wait, compare, and say on the old job which one replaces it.
+func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, create map[string]any, conditions []remedy.Condition) {
+	name, _ := create["jobName"].(string)
+	byName := filled(map[string]any{"jobIdentifier": name})
+	created := p.step(c, phaseCreate, remedy.Step{
+		Kind: remedy.KindCall, Class: remedy.Recreate, Text: "create job " + name, Call: "bedrock:CreateModelCustomizationJob", Parameters: filled(create),
+		Before: conditions,
+		After: &remedy.Condition{
+			Text: "job " + name, Call: getJob, Parameters: byName, Query: "clientRequestToken || 'another'", Expect: "${token}",
+			Absent: absentJob(), Results: map[string]string{"jobArn": "jobArn"},
+		},
+		Results: map[string]string{"jobArn": "jobArn"},
+		Undo: []remedy.Undo{
+			{
+				Text: "stop job " + name + " if it runs", Call: "bedrock:StopModelCustomizationJob", Class: remedy.Destructive, Parameters: byName,
+				When: &remedy.Condition{Text: "job " + name + " runs", Call: getJob, Parameters: byName, Query: "status", Expect: "InProgress"},
+			},
+			{
+				Text: "delete model " + fmt.Sprint(create["customModelName"]), Call: "bedrock:DeleteCustomModel", Class: remedy.Destructive, Created: true,
+				Parameters: filled(map[string]any{"modelIdentifier": create["customModelName"]}),
+				When:       &remedy.Condition{Text: "job " + name + " made a model", Call: getJob, Parameters: byName, Query: "status", Expect: "Completed"},
+			},
+		},
+	})
+	newARN := "${" + created + ".jobArn}"
+	p.step(c, phaseWait, remedy.Step{
+		Kind: remedy.KindWait, Class: remedy.Recreate, Text: "wait for job " + name, Call: getJob,
+		Parameters: filled(map[string]any{"jobIdentifier": newARN}), Results: map[string]string{"modelArn": "outputModelArn"},
+	})
+	c.Name = cmp.Or(c.Name, name)
+	if losses := remedy.LossesOf(old.record); losses.Training != nil || len(losses.Validation) > 0 {
+		p.step(c, phaseRecord, remedy.Step{
+			Kind: remedy.KindCompare, Class: remedy.Recreate, Text: "compare the losses of " + name + " with those of " + d.Name, Call: getJob,
+			Parameters: filled(map[string]any{"jobIdentifier": newARN}), Losses: &remedy.Bound{Old: losses, Most: p.MostLoss},
+		})
+	}
+	oldTags := parameters(map[string]any{"resourceARN": old.arn})
+	tag := "tags[?key == " + remedy.Quote(posture.TagSupersededBy) + "].value"
+	p.step(c, phaseRecord, remedy.Step{
+		Kind: remedy.KindCall, Class: remedy.Reversible, Text: "say on job " + d.Name + " that " + name + " replaces it", Call: "bedrock:TagResource",
+		Parameters: filled(map[string]any{"resourceARN": old.arn, "tags": []any{map[string]any{"key": posture.TagSupersededBy, "value": newARN}}}),
+		Before:     []remedy.Condition{{Text: "job " + d.Name + " names no successor", Call: listTags, Parameters: oldTags, Query: tag, Expect: []any{}}},
+		After:      &remedy.Condition{Text: "job " + d.Name + " names its successor", Call: listTags, Parameters: oldTags, Query: tag, Expect: []any{newARN}},
+		Undo: []remedy.Undo{{
+			Text: "take the successor's name off job " + d.Name, Call: "bedrock:UntagResource", Class: remedy.Reversible,
+			Parameters: parameters(map[string]any{"resourceARN": old.arn, "tagKeys": []any{posture.TagSupersededBy}}),
+			When:       &remedy.Condition{Text: "job " + d.Name + " names its successor", Call: listTags, Parameters: oldTags, Query: tag, Expect: []any{newARN}},
+		}},
+	})
+	c.Lasting = append(c.Lasting, "the tag "+posture.TagSupersedes+" of the new job, which proves nothing alone")
+}
+
+// absentJob are the codes that mean that there is no such job.
+func absentJob() []string { return []string{"ResourceNotFoundException"} }
+
+// sourceOf reads a job whole.
+func sourceOf(ctx context.Context, client *awscall.Client, arn string) (source, error) {
+	s := source{arn: arn}
+	var err error
+	if s.record, err = get(ctx, client, getJob, map[string]any{"jobIdentifier": arn}); err != nil {
+		return s, err
+	}
+	if s.jobTags, err = tagsOf(ctx, client, arn); err != nil {
+		return s, err
+	}
+	if model, _ := s.record["outputModelArn"].(string); model != "" {
+		s.customTags, err = tagsOf(ctx, client, model)
+	}
+	return s, err
+}
+
+func tagsOf(ctx context.Context, client *awscall.Client, arn string) (map[string]string, error) {
+	members, err := get(ctx, client, listTags, map[string]any{"resourceARN": arn})
+	if err != nil {
+		return nil, err
+	}
+	tags := map[string]string{}
+	list, _ := members["tags"].([]any)
+	for _, one := range list {
+		tag, _ := one.(map[string]any)
+		key, _ := tag["key"].(string)
+		tags[key], _ = tag["value"].(string)
+	}
+	return tags, nil
+}
+
+// names are new names for a job and its model, which nobody has in the region.
+func (p *planner) names(ctx context.Context, f *failing, d *posture.JobDetail) (job, model string, err error) {
+	client := p.caller(f.region.Account.ID, f.region.Name)
+	job, err = p.name(d.Name, f, "job", func(part string) ([]string, error) {
+		return p.listed(ctx, client, "bedrock:ListModelCustomizationJobs", "modelCustomizationJobSummaries", "jobName", part)
+	})
+	if err != nil {
+		return "", "", err
+	}
+	model, err = p.name(cmp.Or(d.ModelName, d.Name), f, "model", func(part string) ([]string, error) {
+		return p.listed(ctx, client, "bedrock:ListCustomModels", "modelSummaries", "modelName", part)
+	})
+	return job, model, err
+}
+
+func (p *planner) name(old string, f *failing, kind string, taken func(part string) ([]string, error)) (string, error) {
+	names, err := taken(strings.TrimRight(old[:min(len(old), longestName-len("-r1000"))], "-_."))
+	if err != nil {
+		return "", err
+	}
+	scope := f.region.Account.ID + " " + f.region.Name + " " + kind + " "
+	name := newName(old, func(name string) bool { return !slices.Contains(names, name) && !p.taken[scope+name] })
+	p.taken[scope+name] = true
+	return name, nil
+}
+
+// listed are the names with a part, of all pages of a listing.
+func (p *planner) listed(ctx context.Context, client *awscall.Client, call, list, name, part string) ([]string, error) {
+	var names []string
+	in := map[string]any{"nameContains": part, "maxResults": 1000}
+	for {
+		members, err := get(ctx, client, call, in)
+		if err != nil {
+			return nil, err
+		}
+		items, _ := members[list].([]any)
+		for _, item := range items {
+			record, _ := item.(map[string]any)
+			text, _ := record[name].(string)
+			names = append(names, text)
+		}
+		next, _ := members["nextToken"].(string)
+		if next == "" {
+			return names, nil
+		}
+		in["nextToken"] = next
+	}
+}
+
+// cost says what the new jobs cost.
+func (p *planner) cost(account string) {
+	if p.read.Cloister(account) {
+		if p.plan.Cost.Known {
+			p.plan.Cost.Text = "nothing but the time of your own machine"
+		}
+		return
+	}
+	p.plan.Cost = remedy.Cost{Text: "not known: AWS bills training by tokens and epochs, and storage of each model by the month; a job's record has neither"}
+}
+
+// number of a JSON value; 0 if it is none.
+func number(v any) float64 {
+	switch v := v.(type) {
+	case float64:
+		return v
+	case json.Number:
+		f, _ := v.Float64()
+		return f
+	}
+	return 0
+}

@@ -1,0 +1,130 @@
+package remediate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"example.com/cloister/internal/audit"
+	"example.com/cloister/internal/posture"
+	"example.com/cloister/internal/remedy"
+)
+
+// Verification is what an audit says after a plan.
+type Verification struct {
+	Plan string `json:"plan"`
+	// Verdicts are those of the touched resources alone.
+	Verdicts []Verdict `json:"verdicts"`
+	// Losses compare the new jobs with the old; Serving says what still serves old models; Unread what could not be read.
+	Losses  []string `json:"losses"`
+	Serving []string `json:"serving"`
+	Unread  []string `json:"unread"`
+	// Open are the steps that were not made.
+	Open []string `json:"open"`
+}
+
+// Verdict is a rule's verdict beside the one that was predicted.
+type Verdict struct {
+	Change    string         `json:"change"`
+	Rule      string         `json:"rule"`
+	Resource  string         `json:"resource"`
+	Predicted posture.Status `json:"predicted"`
+	Now       posture.Status `json:"now"`
+	Message   string         `json:"message"`
+}
+
+// Good says that every step was made, everything was read, and every verdict is what was predicted, or better.
+func (v *Verification) Good() bool {
+	return len(v.Open) == 0 && len(v.Unread) == 0 && !slices.ContainsFunc(v.Verdicts, func(one Verdict) bool {
+		return one.Now != one.Predicted && one.Now != posture.Pass && one.Now != posture.Superseded
+	})
+}
+
+// Verify audits again exactly what a plan touched.
+func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, records []remedy.Record) (*Verification, error) {
+	v := &Verification{Plan: hash, Verdicts: []Verdict{}, Losses: []string{}, Serving: []string{}, Unread: []string{}, Open: []string{}}
+	var ids []string
+	for _, c := range p.Changes {
+		for _, one := range c.Predicted {
+			if !slices.Contains(ids, one.Rule) {
+				ids = append(ids, one.Rule)
+			}
+		}
+	}
+	var err error
+	if o.Rules, err = o.Pack.Choose(ids, nil, nil, nil); err != nil {
+		return nil, err
+	}
+	o.Collect.Regions = nil
+	for _, s := range p.Steps {
+		o.Collect.Regions = append(o.Collect.Regions, s.Region)
+		if !remedy.StateOf(records, s.ID).Done {
+			v.Open = append(v.Open, s.ID+" "+s.Text)
+		}
+	}
+	outcome, err := audit.Run(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	for i := range p.Changes {
+		v.change(ctx, outcome, p, &p.Changes[i], records)
+	}
+	return v, nil
+}
+
+func (v *Verification) change(ctx context.Context, outcome *audit.Outcome, p *remedy.Plan, c *remedy.Change, records []remedy.Record) {
+	arns := map[string]string{}
+	var oldModel string
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		state := remedy.StateOf(records, s.ID)
+		switch {
+		case s.Change != c.ID:
+		case s.Kind == remedy.KindWait:
+			arns[newModelIs] = state.Results["modelArn"]
+		case state.Results["jobArn"] != "":
+			arns[newJobIs] = state.Results["jobArn"]
+		}
+	}
+	for _, one := range c.Predicted {
+		arn := one.Resource
+		if arn == newJobIs || arn == newModelIs {
+			if arn = arns[one.Resource]; arn == "" {
+				arn = one.Resource // it was not made: no result has it
+			}
+		}
+		verdict := Verdict{Change: c.ID, Rule: one.Rule, Resource: arn, Predicted: one.Status, Now: posture.Error, Message: "the audit has no such result"}
+		for i := range outcome.Report.Results {
+			if r := &outcome.Report.Results[i]; r.Rule == one.Rule && r.Resource == arn && r.Account == c.Account {
+				verdict.Now, verdict.Message = r.Status, r.Message
+			}
+		}
+		v.Verdicts = append(v.Verdicts, verdict)
+	}
+	if c.Class != remedy.Recreate {
+		return
+	}
+	old, err := get(ctx, Client(outcome.Read, c.Account, c.Region), getJob, map[string]any{"jobIdentifier": c.Resource})
+	if err != nil {
+		v.Unread = append(v.Unread, err.Error())
+		return
+	}
+	oldModel, _ = old["outputModelArn"].(string)
+	if arns[newJobIs] != "" {
+		is, err := get(ctx, Client(outcome.Read, c.Account, c.Region), getJob, map[string]any{"jobIdentifier": arns[newJobIs]})
+		if err != nil {
+			v.Unread = append(v.Unread, err.Error())
+		} else {
+			text, _ := remedy.Compare(remedy.LossesOf(old), remedy.LossesOf(is), 0)
+			v.Losses = append(v.Losses, fmt.Sprintf("change %s: %s", c.ID, text))
+		}
+	}
+	if oldModel == "" {
+		return
+	}
+	found, unread := Serving(ctx, outcome.Read, c.Account, c.Region, oldModel)
+	v.Unread = append(v.Unread, unread...)
+	for _, s := range found {
+		v.Serving = append(v.Serving, fmt.Sprintf("change %s: %s (%s) still serves %s", c.ID, s.what(), s.status, oldModel))
+	}
+}

@@ -1,0 +1,120 @@
+package remedy
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/aws/smithy-go"
+	jmespath "github.com/jmespath/go-jmespath"
+
+	"example.com/cloister/internal/awscall"
+)
+
+// Caller makes calls in one account and region. *awscall.Client is one.
+type Caller interface {
+	Call(ctx context.Context, operation string, parameters json.RawMessage) (*awscall.Answer, error)
+}
+
+func (c *Condition) check() error {
+	if awscall.Changes(c.Call) {
+		return fmt.Errorf("%s is no read, and cannot be a condition", c.Call)
+	}
+	if err := awscall.Check(c.Call, c.Parameters); err != nil {
+		return err
+	}
+	for _, query := range append(values(c.Results), c.Query) {
+		if _, err := jmespath.Compile(query); err != nil {
+			return fmt.Errorf("query %q: %w", query, err)
+		}
+	}
+	return nil
+}
+
+func values(m map[string]string) []string {
+	var out []string
+	for _, v := range m {
+		out = append(out, v)
+	}
+	return out
+}
+
+// errMorePages is an answer of which only a part was read: nothing can be said of the rest.
+var errMorePages = errors.New("the answer has more pages than one")
+
+// Look reads what a condition is about, and gives what its query finds, with the answer.
+func (c *Condition) Look(ctx context.Context, caller Caller, value func(string) (string, bool)) (found any, answer *awscall.Answer, err error) {
+	parameters, err := fillJSON(c.Parameters, value)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer, err = caller.Call(ctx, c.Call, parameters)
+	if api, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(c.Absent, api.ErrorCode()) {
+		return nil, &awscall.Answer{}, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, token := range []string{"NextToken", "nextToken", "NextContinuationToken"} {
+		if next, ok := answer.Members[token].(string); ok && next != "" {
+			return nil, nil, fmt.Errorf("%s: %w", c.Call, errMorePages)
+		}
+	}
+	query, err := fillText(c.Query, value)
+	if err != nil {
+		return nil, nil, err
+	}
+	if found, err = jmespath.Search(query, answer.Members); err != nil {
+		return nil, nil, fmt.Errorf("%s: query %q: %w", c.Call, query, err)
+	}
+	return plain(found), answer, nil
+}
+
+// Holds says whether a condition holds; if not, what was found.
+func (c *Condition) Holds(ctx context.Context, caller Caller, value func(string) (string, bool)) (holds bool, found any, answer *awscall.Answer, err error) {
+	found, answer, err = c.Look(ctx, caller, value)
+	if err != nil {
+		return false, nil, nil, err
+	}
+	want, err := fill(plain(c.Expect), value)
+	if err != nil {
+		return false, nil, nil, err
+	}
+	return reflect.DeepEqual(found, want), found, answer, nil
+}
+
+// plain is a value as encoding/json decodes it.
+func plain(v any) any {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return v
+	}
+	var out any
+	if json.Unmarshal(text, &out) != nil {
+		return v
+	}
+	return out
+}
+
+// results are the values that later steps use, by their queries over an answer. One that is missing is an error.
+func results(queries map[string]string, answer *awscall.Answer) (map[string]string, error) {
+	if len(queries) == 0 {
+		return nil, nil //nolint:nilnil // none are wanted
+	}
+	out := map[string]string{}
+	for name, query := range queries {
+		found, err := jmespath.Search(query, answer.Members)
+		if err != nil {
+			return nil, err
+		}
+		text, ok := found.(string)
+		if !ok || text == "" {
+			return nil, fmt.Errorf("the answer has no %s", query)
+		}
+		out[name] = text
+	}
+	return out, nil
+}

@@ -1,0 +1,421 @@
+// Package remedy is what mends findings: a plan that a person reads and approves by its hash, and the runner that makes
+// exactly its calls, with a journal, so that it can be stopped, resumed and rolled back. What to plan is decided above, in
+// package remediate; what a rule means, below, in package posture.
+package remedy
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gowebpki/jcs"
+
+	"example.com/cloister/internal/awscall"
+	"example.com/cloister/internal/posture"
+)
+
+// PlanSchema names the format of a plan.
+const PlanSchema = "cloister.plan/1"
+
+// Class is what kind of change a step is.
+type Class string
+
+// The classes, as the rules name them in their fixes.
+const (
+	Reversible  Class = "A0" // can be undone, no effect on running work
+	Careful     Class = "A1" // can be undone, may break something
+	Recreate    Class = "R"  // makes a new, paid resource
+	Destructive Class = "D"  // cannot be undone
+)
+
+// Plan is a remediation, whole: nothing is called that it does not hold. Its file is the canonical JSON of RFC 8785, whose
+// SHA-256 approves it.
+type Plan struct {
+	Schema  string       `json:"schema"`
+	Tool    posture.Tool `json:"tool"`
+	Created time.Time    `json:"created"`
+	// Accounts are where its calls go.
+	Accounts []Account `json:"accounts"`
+	// Changes are what is mended, one for each resource.
+	Changes []Change `json:"changes"`
+	// Checks were made before the plan was written.
+	Checks []Check `json:"checks"`
+	// Left are findings of the chosen rules that the plan does not mend.
+	Left []Left `json:"left,omitempty"`
+	Cost Cost   `json:"cost"`
+	// Steps are the calls, in the order in which they are made.
+	Steps []Step `json:"steps"`
+}
+
+// Account is an account of a plan.
+type Account struct {
+	ID        string `json:"id"`
+	Partition string `json:"partition"`
+	// Endpoint is the endpoint's URL when it is not AWS's: a plan is applied where it was made for.
+	Endpoint string `json:"endpoint,omitempty"`
+}
+
+// Change is what is done about one resource.
+type Change struct {
+	ID    string `json:"id"` // "1"
+	Title string `json:"title"`
+	Class Class  `json:"class"`
+	// Account, Region, Resource and Name say of what.
+	Account  string `json:"account"`
+	Region   string `json:"region"`
+	Resource string `json:"resource"` // ARN
+	Name     string `json:"name"`
+	// Findings are the ids of the results that it mends, by rule.
+	Findings []Finding `json:"findings"`
+	// Compared is the old beside the new.
+	Compared []Member `json:"compared,omitempty"`
+	// Predicted are the verdicts of the next audit. A resource that does not exist yet is "new job" or "new model".
+	Predicted []Prediction `json:"predicted"`
+	// Reaches is what else may feel the change; Hazards is what to know before.
+	Reaches []string `json:"reaches"`
+	Hazards []string `json:"hazards"`
+	// Lasting is what a rollback leaves.
+	Lasting []string `json:"lasting"`
+	// Seconds is how long it takes, from how long the old job took; 0 is not known.
+	Seconds float64 `json:"seconds,omitempty"`
+}
+
+// Finding is a result that a change mends.
+type Finding struct {
+	ID   string `json:"id"`
+	Rule string `json:"rule"`
+}
+
+// Member is one member of the old beside the new.
+type Member struct {
+	Name string `json:"name"`
+	Old  any    `json:"old"`
+	New  any    `json:"new"`
+	// Why says why it is not the same; "" if it is.
+	Why string `json:"why,omitempty"`
+}
+
+// Prediction is a verdict to come.
+type Prediction struct {
+	Rule     string         `json:"rule"`
+	Resource string         `json:"resource"`
+	Status   posture.Status `json:"status"`
+	Message  string         `json:"message,omitempty"`
+}
+
+// What a check may say.
+const (
+	CheckOK      = "ok"
+	CheckRefused = "refused"
+	NotChecked   = "not checked"
+)
+
+// Check is something that was looked at before any call.
+type Check struct {
+	Name   string `json:"name"`
+	Change string `json:"change,omitempty"`
+	// Status is "ok", "refused", which blocks the plan, or "not checked", which must be accepted by name.
+	Status string `json:"status"`
+	Why    string `json:"why"`
+}
+
+// Left is a finding that stays.
+type Left struct {
+	Finding  string `json:"finding"`
+	Rule     string `json:"rule"`
+	Resource string `json:"resource"`
+	Why      string `json:"why"`
+}
+
+// Cost is what a plan costs.
+type Cost struct {
+	// Known says that Text is all of it.
+	Known bool   `json:"known"`
+	Text  string `json:"text"`
+}
+
+// Kinds of steps.
+const (
+	KindCall    = "call"    // a call that changes something
+	KindWait    = "wait"    // reads until a job has ended
+	KindCompare = "compare" // compares the losses of two jobs
+)
+
+// Step is one step.
+type Step struct {
+	ID     string `json:"id"` // change and number: "1.2"
+	Change string `json:"change"`
+	Kind   string `json:"kind"`
+	Class  Class  `json:"class"`
+	Text   string `json:"text"`
+	// Call is made in Account and Region with Parameters. A text in them may hold ${STEP.NAME}, a result of an earlier step, and
+	// ${token}, which is made from the plan's hash and the step.
+	Call       string          `json:"call"`
+	Account    string          `json:"account"`
+	Region     string          `json:"region"`
+	Parameters json.RawMessage `json:"parameters"`
+	// Before must hold, or the world is not as it was when the plan was made.
+	Before []Condition `json:"before,omitempty"`
+	// After holds once the step is done: it settles a call whose answer was lost.
+	After *Condition `json:"after,omitempty"`
+	// Results are what later steps use of the answer: name to JMESPath.
+	Results map[string]string `json:"results,omitempty"`
+	// Losses are what a comparison goes by.
+	Losses *Bound `json:"losses,omitempty"`
+	// Undo is made in a rollback, if the step was done.
+	Undo []Undo `json:"undo,omitempty"`
+}
+
+// Bound is what the losses of a new job are compared with.
+type Bound struct {
+	Old Losses `json:"old"`
+	// Most is by which part of the old loss the new one may be higher.
+	Most float64 `json:"most"`
+}
+
+// Condition is a read call, a JMESPath over its answer, and what that must give.
+type Condition struct {
+	Text       string          `json:"text"`
+	Call       string          `json:"call"`
+	Region     string          `json:"region"`
+	Parameters json.RawMessage `json:"parameters"`
+	Query      string          `json:"query"`
+	Expect     any             `json:"expect"`
+	// Later says that it holds only once the steps before were made.
+	Later bool `json:"later,omitempty"`
+	// Absent are the error codes that mean that there is nothing: the answer is then null.
+	Absent []string `json:"absent,omitempty"`
+	// Results are a step's results, of this answer.
+	Results map[string]string `json:"results,omitempty"`
+}
+
+// Undo is a call that takes a step back.
+type Undo struct {
+	Text       string          `json:"text"`
+	Call       string          `json:"call"`
+	Parameters json.RawMessage `json:"parameters"`
+	Class      Class           `json:"class"`
+	// When, if there is one, must hold for the call to be made: otherwise there is nothing to undo.
+	When *Condition `json:"when,omitempty"`
+	// Created says that the call deletes what the plan made: only with --delete-created.
+	Created bool `json:"created,omitempty"`
+}
+
+// Encode gives the bytes of the plan's file.
+func (p *Plan) Encode() ([]byte, error) {
+	text, err := json.Marshal(p)
+	if err != nil {
+		return nil, err
+	}
+	return jcs.Transform(text)
+}
+
+// Hash is what approves a plan: the SHA-256 of its file, in hexadecimal digits.
+func Hash(file []byte) string {
+	sum := sha256.Sum256(file)
+	return hex.EncodeToString(sum[:])
+}
+
+// errTwo is a file with more than a plan in it.
+var errTwo = errors.New("there is something after the plan")
+
+// Parse reads a plan's file. It refuses a file that is not the canonical JSON of a plan, byte for byte: what was approved is
+// what is read, with nothing in it that this version does not understand.
+func Parse(file []byte) (*Plan, error) {
+	dec := json.NewDecoder(bytes.NewReader(file))
+	dec.DisallowUnknownFields()
+	var p Plan
+	if err := dec.Decode(&p); err != nil {
+		return nil, fmt.Errorf("not a plan: %w", err)
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("not a plan: %w", errTwo)
+	}
+	if p.Schema != PlanSchema {
+		return nil, fmt.Errorf("not a plan of this version: its schema is %q, not %q", p.Schema, PlanSchema)
+	}
+	again, err := p.Encode()
+	if err != nil {
+		return nil, fmt.Errorf("not a plan: %w", err)
+	}
+	if !bytes.Equal(file, again) {
+		return nil, errors.New("the plan's file was changed: it is not the canonical JSON that 'remediate plan' wrote; make the plan again")
+	}
+	return &p, p.check()
+}
+
+// check says what is wrong with a plan in itself.
+func (p *Plan) check() error {
+	ids := map[string]bool{}
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		fail := func(format string, args ...any) error {
+			return fmt.Errorf("step %s: %s", s.ID, fmt.Sprintf(format, args...))
+		}
+		if s.ID == "" || ids[s.ID] {
+			return fail("its id is empty, or is there twice")
+		}
+		ids[s.ID] = true
+		if p.change(s.Change) == nil {
+			return fail("there is no change %q", s.Change)
+		}
+		if !slices.ContainsFunc(p.Accounts, func(a Account) bool { return a.ID == s.Account }) {
+			return fail("account %q is none of the plan's", s.Account)
+		}
+		switch s.Kind {
+		case KindCall:
+			if !awscall.Changes(s.Call) {
+				return fail("%s changes nothing", s.Call)
+			}
+			if s.After == nil {
+				return fail("nothing says how to find out that it was done")
+			}
+		case KindWait, KindCompare:
+			if awscall.Changes(s.Call) {
+				return fail("%s is no read", s.Call)
+			}
+		default:
+			return fail("%q is no kind of step", s.Kind)
+		}
+		if !slices.Contains([]Class{Reversible, Careful, Recreate, Destructive}, s.Class) {
+			return fail("%q is no class", s.Class)
+		}
+		if err := s.checkCalls(); err != nil {
+			return fail("%v", err)
+		}
+	}
+	return nil
+}
+
+func (s *Step) checkCalls() error {
+	if err := awscall.Check(s.Call, s.Parameters); err != nil {
+		return err
+	}
+	conditions := slices.Clone(s.Before)
+	if s.After != nil {
+		conditions = append(conditions, *s.After)
+	}
+	for _, u := range s.Undo {
+		if !awscall.Changes(u.Call) {
+			return fmt.Errorf("%s undoes nothing", u.Call)
+		}
+		if err := awscall.Check(u.Call, u.Parameters); err != nil {
+			return err
+		}
+		if u.When != nil {
+			conditions = append(conditions, *u.When)
+		}
+	}
+	for i := range conditions {
+		if err := conditions[i].check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Plan) change(id string) *Change {
+	i := slices.IndexFunc(p.Changes, func(c Change) bool { return c.ID == id })
+	if i < 0 {
+		return nil
+	}
+	return &p.Changes[i]
+}
+
+// Refused are the checks that block the plan.
+func (p *Plan) Refused() []Check { return p.checks(CheckRefused) }
+
+// Unchecked are the names of the checks that could not be made, sorted.
+func (p *Plan) Unchecked() []string {
+	var names []string
+	for _, c := range p.checks(NotChecked) {
+		names = append(names, c.Name)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (p *Plan) checks(status string) []Check {
+	var found []Check
+	for _, c := range p.Checks {
+		if c.Status == status {
+			found = append(found, c)
+		}
+	}
+	return found
+}
+
+// Destroys are the steps of class D.
+func (p *Plan) Destroys() []string {
+	var ids []string
+	for i := range p.Steps {
+		if p.Steps[i].Class == Destructive {
+			ids = append(ids, p.Steps[i].ID)
+		}
+	}
+	return ids
+}
+
+// Approval is what the operator accepts of a plan.
+type Approval struct {
+	Hash string `json:"hash"`
+	// Unchecked are the names of checks that were not made and are accepted so.
+	Unchecked []string `json:"unchecked,omitempty"`
+	// Cost accepts that the cost is not known, Destructive the steps of class D.
+	Cost        bool `json:"cost,omitempty"`
+	Destructive bool `json:"destructive,omitempty"`
+}
+
+// Allows says what of a plan, with the hash of its file, an approval lacks; nil if nothing.
+func (a Approval) Allows(p *Plan, hash string) error {
+	if refused := p.Refused(); len(refused) > 0 {
+		var why []string
+		for _, c := range refused {
+			why = append(why, c.Name+": "+c.Why)
+		}
+		return fmt.Errorf("the plan is refused: %s", strings.Join(why, "; "))
+	}
+	var lacks []string
+	if a.Hash != hash { // no secret
+		return &DriftError{What: fmt.Sprintf("the plan's hash is %s, not the one that was approved; read it again: remediate show", hash)}
+	}
+	for _, name := range p.Unchecked() {
+		if !slices.Contains(a.Unchecked, name) {
+			lacks = append(lacks, "--accept-unchecked "+name)
+		}
+	}
+	if !p.Cost.Known && !a.Cost {
+		lacks = append(lacks, "--accept-unknown-cost")
+	}
+	if ids := p.Destroys(); len(ids) > 0 && !a.Destructive {
+		lacks = append(lacks, "--allow D (steps "+strings.Join(ids, ", ")+" cannot be undone)")
+	}
+	if len(lacks) > 0 {
+		return &ApprovalError{lacks}
+	}
+	return nil
+}
+
+// DriftError says that a plan no longer matches what it was made for, or what was approved.
+type DriftError struct{ What string }
+
+func (e *DriftError) Error() string { return e.What }
+
+// ApprovalError says what an approval lacks, as flags.
+type ApprovalError struct{ Lacks []string }
+
+func (e *ApprovalError) Error() string {
+	return "the plan is not approved as it is: it needs " + strings.Join(e.Lacks, ", ")
+}
+
+// StoppedError says that a plan was made in part. It can be resumed, or rolled back.
+type StoppedError struct{ Why []string }
+
+func (e *StoppedError) Error() string { return "stopped part-way: " + strings.Join(e.Why, "; ") }

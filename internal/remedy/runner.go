@@ -1,0 +1,394 @@
+package remedy
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// Runner makes a plan's calls. One goroutine uses it.
+type Runner struct {
+	Plan *Plan
+	// Hash is that of the plan's file.
+	Hash    string
+	Journal *Journal
+	// Clients gives the caller of an account and region.
+	Clients func(account, region string) (Caller, error)
+	Now     func() time.Time
+	// Progress, if not nil, is told what happens.
+	Progress func(Event)
+	// Poll is the first pause between two looks at a job; it grows to thirty times that. 0 is a second.
+	Poll time.Duration
+	// Patience bounds how long a job is waited for; 0 is without a bound.
+	Patience time.Duration
+	// AcceptLoss lets a comparison pass whose new losses are worse.
+	AcceptLoss bool
+	// Seam, if not nil, is called before and after each call, for tests that kill the process there.
+	Seam func(where string)
+
+	failed map[string]bool // changes
+	why    []string
+	drift  error
+}
+
+// Event is something that happened.
+type Event struct {
+	Step *Step
+	// What is "begin", "wait", "done", "settled", "failed", "undone" or "kept".
+	What string
+	Text string
+}
+
+// callTimeout bounds one call: a Ctrl-C does not cut it.
+const callTimeout = 2 * time.Minute
+
+// Apply makes a plan from its beginning, if approval allows all of it and nothing has changed since it was made.
+//
+// It fails with a *DriftError or an *ApprovalError before any call that changes something, and with a *StoppedError after.
+func (r *Runner) Apply(ctx context.Context, approval Approval) error {
+	if begun(r.Journal.Records) != nil {
+		return errors.New("the plan was applied already: 'remediate resume' goes on, 'remediate rollback' takes back")
+	}
+	if err := approval.Allows(r.Plan, r.Hash); err != nil {
+		return err
+	}
+	for i := range r.Plan.Steps {
+		if err := r.unchanged(ctx, &r.Plan.Steps[i], true); err != nil {
+			return err
+		}
+	}
+	if err := r.add(Record{Record: recordBegin, Plan: r.Hash, Approval: &approval}); err != nil {
+		return err
+	}
+	return r.run(ctx)
+}
+
+// Resume goes on with a plan that was stopped: what an open intent announced is looked for before anything else.
+func (r *Runner) Resume(ctx context.Context) error {
+	if err := r.mine(); err != nil {
+		return err
+	}
+	if RolledBack(r.Journal.Records) {
+		return errors.New("the plan was rolled back; make a new one")
+	}
+	return r.run(ctx)
+}
+
+// mine says that the journal is of another plan, or of none.
+func (r *Runner) mine() error {
+	switch first := begun(r.Journal.Records); {
+	case first == nil:
+		return errors.New("the plan was not applied yet: 'remediate apply' begins")
+	case first.Plan != r.Hash:
+		return &DriftError{"the journal is of the plan with hash " + first.Plan + ", not of this one with " + r.Hash}
+	}
+	return nil
+}
+
+func (r *Runner) run(ctx context.Context) error {
+	r.failed = map[string]bool{}
+	for i := range r.Plan.Steps {
+		s := &r.Plan.Steps[i]
+		if StateOf(r.Journal.Records, s.ID).Done || r.failed[s.Change] {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			r.why = append(r.why, "stopped before step "+s.ID)
+			break
+		}
+		if err := r.step(ctx, s); err != nil {
+			if journal, ok := errors.AsType[*journalError](err); ok {
+				return &StoppedError{append(r.why, journal.Error())}
+			}
+			if drift, ok := errors.AsType[*DriftError](err); ok && r.drift == nil {
+				r.drift = drift
+			}
+			r.failed[s.Change] = true
+			r.why = append(r.why, "step "+s.ID+": "+err.Error())
+			r.tell(s, "failed", err.Error())
+		}
+	}
+	switch {
+	case len(r.why) == 0:
+		return nil
+	case r.drift != nil:
+		return &DriftError{strings.Join(r.why, "; ")}
+	default:
+		return &StoppedError{r.why}
+	}
+}
+
+func (r *Runner) step(ctx context.Context, s *Step) error {
+	switch s.Kind {
+	case KindWait:
+		return r.wait(ctx, s)
+	case KindCompare:
+		return r.compare(ctx, s)
+	default:
+		return r.call(ctx, s)
+	}
+}
+
+// call makes a step's call: the intent is on disk before it, what came of it after.
+func (r *Runner) call(ctx context.Context, s *Step) error {
+	caller, err := r.Clients(s.Account, s.Region)
+	if err != nil {
+		return err
+	}
+	if StateOf(r.Journal.Records, s.ID).Open {
+		if done, err := r.settle(ctx, s); done || err != nil {
+			return err
+		}
+	}
+	if err := r.unchanged(ctx, s, false); err != nil {
+		return err
+	}
+	parameters, err := fillJSON(s.Parameters, r.value(s))
+	if err != nil {
+		return err
+	}
+	if err := r.add(Record{Record: recordIntent, Step: s.ID, Call: s.Call, Parameters: parameters}); err != nil {
+		return err
+	}
+	r.tell(s, "begin", s.Text)
+	r.seam("before", s.Call)
+	answer, err := r.make(ctx, caller, s.Call, parameters)
+	r.seam("after", s.Call)
+	switch {
+	case err == nil:
+		found, err := results(s.Results, answer)
+		if err != nil {
+			return err // the intent stays open: a read finds out
+		}
+		r.tell(s, "done", answer.RequestID)
+		return r.add(Record{Record: recordDone, Step: s.ID, RequestID: answer.RequestID, Results: found})
+	case refused(err):
+		return errors.Join(err, r.add(Record{Record: recordFailed, Step: s.ID, Code: code(err), Message: err.Error()}))
+	}
+	// It may have been done: nobody answered.
+	done, unsettled := r.settle(ctx, s)
+	if done || unsettled != nil {
+		return unsettled
+	}
+	return fmt.Errorf("%w; it was not done, as a read shows", err)
+}
+
+// settle finds out whether a call whose answer was lost was made.
+func (r *Runner) settle(ctx context.Context, s *Step) (done bool, err error) {
+	caller, err := r.Clients(s.Account, s.After.Region)
+	if err != nil {
+		return false, err
+	}
+	holds, found, answer, err := s.After.Holds(ctx, r.counted(caller), r.value(s))
+	if err != nil {
+		return false, fmt.Errorf("whether it was done is not known: %w", err)
+	}
+	if !holds {
+		if s.Call == createJob && found != nil {
+			return false, &DriftError{fmt.Sprintf("%s: the name is taken by what this plan did not make", s.After.Text)}
+		}
+		return false, nil
+	}
+	values, err := results(s.After.Results, answer)
+	if err != nil {
+		return false, err
+	}
+	r.tell(s, "settled", s.After.Text)
+	return true, r.add(Record{Record: recordDone, Step: s.ID, Results: values, Settled: true})
+}
+
+// createJob is the call whose name, once taken, tells that somebody made it.
+const createJob = "bedrock:CreateModelCustomizationJob"
+
+// unchanged looks at what must hold before a step. early leaves out what needs the results of other steps.
+func (r *Runner) unchanged(ctx context.Context, s *Step, early bool) error {
+	for i := range s.Before {
+		c := &s.Before[i]
+		if early && (c.Later || waitsFor(c.Parameters)) {
+			continue
+		}
+		caller, err := r.Clients(s.Account, c.Region)
+		if err != nil {
+			return err
+		}
+		holds, found, _, err := c.Holds(ctx, r.counted(caller), r.value(s))
+		switch {
+		case err != nil:
+			return fmt.Errorf("step %s: %s: %w", s.ID, c.Text, err)
+		case !holds:
+			want, _ := json.Marshal(c.Expect) // it was decoded from JSON
+			have, _ := json.Marshal(found)    // as above
+			return &DriftError{fmt.Sprintf("step %s: %s: it was %s when the plan was made, and is %s; make the plan again", s.ID, c.Text, want, have)}
+		}
+	}
+	return nil
+}
+
+// value gives the placeholders of a step.
+func (r *Runner) value(s *Step) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		if name == "token" {
+			sum := sha256.Sum256([]byte(r.Hash + "/" + s.ID))
+			return "cloister-" + hex.EncodeToString(sum[:16]), true
+		}
+		i := strings.LastIndexByte(name, '.')
+		if i < 0 {
+			return "", false
+		}
+		v, ok := StateOf(r.Journal.Records, name[:i]).Results[name[i+1:]]
+		return v, ok
+	}
+}
+
+// wait looks at a job until it has ended.
+func (r *Runner) wait(ctx context.Context, s *Step) error {
+	caller, err := r.Clients(s.Account, s.Region)
+	if err != nil {
+		return err
+	}
+	parameters, err := fillJSON(s.Parameters, r.value(s))
+	if err != nil {
+		return err
+	}
+	r.tell(s, "begin", s.Text)
+	began, pause, mistakes := r.Now(), r.poll(), 0
+	for {
+		answer, err := r.make(ctx, r.counted(caller), s.Call, parameters)
+		if err != nil {
+			if mistakes++; mistakes == mostMistakes {
+				return err
+			}
+		} else {
+			mistakes = 0
+			status, _ := answer.Members["status"].(string)
+			r.tell(s, "wait", fmt.Sprintf("%s for %s", status, r.Now().Sub(began).Round(time.Second)))
+			switch status {
+			case "Completed":
+				found, err := results(s.Results, answer)
+				if err != nil {
+					return err
+				}
+				r.tell(s, "done", "")
+				return r.add(Record{Record: recordDone, Step: s.ID, Results: found})
+			case "Failed", "Stopped":
+				reason, _ := answer.Members["failureMessage"].(string)
+				return fmt.Errorf("the new job is %s%s", status, colon(reason))
+			}
+		}
+		if r.Patience > 0 && r.Now().Sub(began) >= r.Patience {
+			return fmt.Errorf("the job has not ended after %s; 'remediate resume' goes on waiting", r.Patience)
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return errors.New("stopped while waiting; 'remediate resume' goes on")
+		}
+		pause = min(pause*3/2, 30*r.poll())
+	}
+}
+
+// mostMistakes is how many looks in a row may fail.
+const mostMistakes = 5
+
+func colon(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return ": " + reason
+}
+
+func (r *Runner) poll() time.Duration {
+	if r.Poll > 0 {
+		return r.Poll
+	}
+	return time.Second
+}
+
+// make makes one call, which a Ctrl-C does not cut.
+func (r *Runner) make(ctx context.Context, caller Caller, call string, parameters json.RawMessage) (*answer, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), callTimeout)
+	defer cancel()
+	return caller.Call(ctx, call, parameters)
+}
+
+// refused says that a service answered that it did not do what it was asked.
+func refused(err error) bool {
+	if _, ok := errors.AsType[smithy.APIError](err); !ok {
+		return false
+	}
+	response, ok := errors.AsType[*awshttp.ResponseError](err)
+	return ok && response.HTTPStatusCode() >= 400 && response.HTTPStatusCode() < 500 && response.HTTPStatusCode() != 408
+}
+
+func code(err error) string {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// journalError is a journal that cannot be written: nothing may be done without it.
+type journalError struct{ error }
+
+func (e *journalError) Unwrap() error { return e.error }
+
+func (r *Runner) add(record Record) error {
+	record.Time = r.Now().UTC()
+	if err := r.Journal.add(record); err != nil {
+		return &journalError{err}
+	}
+	return nil
+}
+
+func (r *Runner) tell(s *Step, what, text string) {
+	if r.Progress != nil {
+		r.Progress(Event{s, what, text})
+	}
+}
+
+func (r *Runner) seam(where, call string) {
+	if r.Seam != nil {
+		r.Seam(where + " " + call)
+	}
+}
+
+// counted is a caller whose calls have seams.
+func (r *Runner) counted(caller Caller) Caller {
+	if r.Seam == nil {
+		return caller
+	}
+	return &seams{caller, r}
+}
+
+type seams struct {
+	Caller
+	r *Runner
+}
+
+func (s *seams) Call(ctx context.Context, operation string, parameters json.RawMessage) (*answer, error) {
+	s.r.seam("before", operation)
+	defer s.r.seam("after", operation)
+	return s.Caller.Call(ctx, operation, parameters)
+}
+
+// Touched are the steps that were done.
+func Touched(p *Plan, records []Record) []*Step {
+	var done []*Step
+	for i := range p.Steps {
+		if StateOf(records, p.Steps[i].ID).Done {
+			done = append(done, &p.Steps[i])
+		}
+	}
+	return slices.Clip(done)
+}
