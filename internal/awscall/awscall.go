@@ -9,11 +9,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -103,6 +105,8 @@ type operation struct {
 	changes bool
 	make    func(context.Context, aws.Config, json.RawMessage) (*Answer, error)
 	check   func(json.RawMessage) error
+	// input and output are the SDK's structures.
+	input, output reflect.Type
 }
 
 func find(name string) (operation, bool) {
@@ -126,7 +130,7 @@ func write[C, I, O, P any](name string, client func(aws.Config) C, method func(C
 func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, method func(C, context.Context, *I, ...func(*P)) (*O, error)) operation {
 	small := lower(Service(name))
 	return operation{
-		name: name, changes: changes,
+		name: name, changes: changes, input: reflect.TypeFor[I](), output: reflect.TypeFor[O](),
 		check: func(parameters json.RawMessage) error {
 			var in I
 			return decode(parameters, &in, small)
@@ -135,6 +139,9 @@ func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, 
 			var in I
 			if err := decode(parameters, &in, small); err != nil {
 				return nil, err
+			}
+			if changes {
+				cfg.Retryer = onceDone(cfg.Retryer)
 			}
 			var id requestID
 			cfg.APIOptions = append(slices.Clone(cfg.APIOptions), id.note)
@@ -149,6 +156,30 @@ func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, 
 			return &Answer{members, id.value}, nil
 		},
 	}
+}
+
+// throttled are the errors of a call that was not looked at.
+//
+//nolint:gochecknoglobals // immutable
+var throttled = retry.IsErrorThrottles(retry.DefaultThrottles)
+
+// onceDone lets the retryer of a call that changes something try again only what was throttled: of any other error nobody
+// knows whether the call was made, and the answer to a second one would hide that it was ("there is no such model").
+func onceDone(configured func() aws.Retryer) func() aws.Retryer {
+	return func() aws.Retryer {
+		var inner aws.Retryer = retry.NewStandard()
+		if configured != nil {
+			inner = configured()
+		}
+		return &patient{inner}
+	}
+}
+
+type patient struct{ aws.Retryer }
+
+// IsErrorRetryable says so of throttling alone.
+func (p *patient) IsErrorRetryable(err error) bool {
+	return throttled.IsErrorThrottle(err) == aws.TrueTernary && p.Retryer.IsErrorRetryable(err)
 }
 
 // requestID notes the request id of a call.
