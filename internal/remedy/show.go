@@ -190,6 +190,10 @@ func (s *sheet) below(members []Member) {
 // row writes one row; its cells wrap.
 func (s *sheet) row(style string, names, column int, sign, name string, old, is []string) {
 	name = ansi.Visible(name)
+	if ansi.Width(name) >= names { // no member of today's API has such a name
+		s.line(3, style, sign+" "+name)
+		sign, name = " ", ""
+	}
 	left, right := wrapAll(old, column), wrapAll(is, column)
 	for i := range max(len(left), len(right)) {
 		var a, b string
