@@ -1,6 +1,7 @@
 package posture
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -167,8 +168,21 @@ func sameOutput(a, b string) bool { return strings.TrimRight(a, "/") == strings.
 
 // unserved says that it is certain that nothing serves a model, nor a copy of it in any region that was read.
 func (a *Account) unserved(model string) bool {
+	found, unread := a.Serving(model)
+	return len(found) == 0 && len(unread) == 0
+}
+
+// Served is a deployment or throughput with the region that it is in. Copy says that it serves a copy of the model.
+type Served struct {
+	*Serving
+	Region string
+	Copy   bool
+}
+
+// Serving lists what serves a model, or a copy of it in any region that was read, and says what is not known of that.
+func (a *Account) Serving(model string) (found []Served, unread []string) {
 	if model == "" {
-		return true // the job made none
+		return nil, nil // the job made none
 	}
 	models := []string{model}
 	for i := 0; i < len(models); i++ {
@@ -177,7 +191,7 @@ func (a *Account) unserved(model string) bool {
 				continue
 			}
 			if !complete(r.Copies) {
-				return false
+				return nil, []string{"which copies of models " + r.Name + " has" + because(r.Copies.Why)}
 			}
 			for _, c := range r.Copies.Items {
 				if c.Source == models[i] && c.Status != "Failed" && !slices.Contains(models, c.Target) {
@@ -194,14 +208,25 @@ func (a *Account) unserved(model string) bool {
 		if !slices.ContainsFunc(models, func(m string) bool { return strings.HasPrefix(m, r.arn("bedrock", "")) }) {
 			continue
 		}
-		if !complete(r.Deployments) || !complete(r.Throughputs) || slices.ContainsFunc(models, func(m string) bool { return len(r.servedBy(m)) > 0 }) {
-			return false
+		if !complete(r.Deployments) || !complete(r.Throughputs) {
+			unread = append(unread, "what serves models in "+r.Name+because(cmp.Or(r.Deployments.Why, r.Throughputs.Why)))
+		}
+		for _, m := range models {
+			for _, s := range r.servedBy(m) {
+				found = append(found, Served{s, r.Name, m != model})
+			}
 		}
 	}
-	return true
+	return found, unread
 }
 
-// complete says that a listing was read to its end, or is of an endpoint that does not have the operation.
+func because(why *Unread) string {
+	if why == nil {
+		return " was not read"
+	}
+	return ": " + why.Operation + ": " + why.Code + ": " + why.Message
+}
+
 func complete[T any](l List[T]) bool { return l.Why == nil && l.Collected }
 
 // Settle lets MC-LIF-005 follow what became of the FAILs that it counts: those that are SUPERSEDED or MUTED are

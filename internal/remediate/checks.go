@@ -25,6 +25,7 @@ const (
 	checkQuota   = "quota"
 	checkServing = "serving"
 	checkNames   = "names"
+	checkMends   = "mends"
 )
 
 // preconditions makes the checks of a new job, and returns what must still hold when it is created.

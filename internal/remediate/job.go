@@ -161,12 +161,12 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 	if !d.Ended.IsZero() {
 		c.Seconds = d.Ended.Sub(d.Created).Round(time.Second).Seconds()
 	}
-	served := p.serving(ctx, c, d.Model)
+	served := p.serving(c, d.Model)
 	conditions := p.preconditions(ctx, c, f, d, create)
 	p.newJob(c, old, d, create, conditions)
-	p.serve(c, d.Model, served)
+	stays := p.serve(c, served)
 	p.cost(account)
-	return p.predict(ctx, c, f, d, create, len(served) == 0 || p.SwitchServing)
+	return p.predict(ctx, c, f, d, create, !stays)
 }
 
 // newJob adds the steps: create, wait, compare, and say on the old job which one replaces it.

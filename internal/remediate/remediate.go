@@ -95,6 +95,9 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 			return true
 		})
 	}
+	if slices.ContainsFunc(o.Audit.Rules, func(r *posture.Rule) bool { return slices.Contains(recreates(), r.ID) }) {
+		o.Audit.Also = append(o.Audit.Also, "bedrock:ListModelCustomizationJobs", getJob, "bedrock:GetCustomModel") // a model's job
+	}
 	outcome, err := audit.Run(ctx, o.Audit)
 	if err != nil {
 		return nil, err
@@ -114,6 +117,9 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 
 func (p *planner) make(ctx context.Context, results []posture.Result) error {
 	results = p.chosen(results)
+	if slices.ContainsFunc(results, func(r posture.Result) bool { return slices.Contains(recreates(), r.Rule) }) {
+		p.read.ReadServing(ctx)
+	}
 	for _, job := range jobsOf(p.inventory, results) {
 		if err := p.job(ctx, job); err != nil {
 			return err
@@ -206,9 +212,17 @@ func (p *planner) order() {
 func (p *planner) accounts() {
 	for _, a := range p.inventory.Accounts {
 		if slices.ContainsFunc(p.plan.Changes, func(c remedy.Change) bool { return c.Account == a.ID }) {
-			p.plan.Accounts = append(p.plan.Accounts, remedy.Account{ID: a.ID, Partition: a.Partition, Endpoint: a.Foreign})
+			p.plan.Accounts = append(p.plan.Accounts, remedy.Account{ID: a.ID, Partition: a.Partition, Endpoint: a.Foreign, Regions: regions(a)})
 		}
 	}
+}
+
+func regions(a *posture.Account) []string {
+	var names []string
+	for _, r := range a.Regions {
+		names = append(names, r.Name)
+	}
+	return names
 }
 
 // served refuses what the endpoint says not to serve.

@@ -56,8 +56,10 @@ func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, r
 		return nil, err
 	}
 	o.Collect.Regions = nil
+	for _, a := range p.Accounts {
+		o.Collect.Regions = append(o.Collect.Regions, a.Regions...)
+	}
 	for _, s := range p.Steps {
-		o.Collect.Regions = append(o.Collect.Regions, s.Region)
 		if !remedy.StateOf(records, s.ID).Done {
 			v.Open = append(v.Open, s.ID+" "+s.Text)
 		}
@@ -66,6 +68,7 @@ func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, r
 	if err != nil {
 		return nil, err
 	}
+	outcome.Read.ReadServing(ctx)
 	for i := range p.Changes {
 		v.change(ctx, outcome, p, &p.Changes[i], records)
 	}
@@ -122,9 +125,14 @@ func (v *Verification) change(ctx context.Context, outcome *audit.Outcome, p *re
 	if oldModel == "" {
 		return
 	}
-	found, unread := Serving(ctx, outcome.Read, c.Account, c.Region, oldModel)
-	v.Unread = append(v.Unread, unread...)
-	for _, s := range found {
-		v.Serving = append(v.Serving, fmt.Sprintf("change %s: %s (%s) still serves %s", c.ID, s.what(), s.status, oldModel))
+	for _, a := range outcome.Read.Inventory.Accounts {
+		if a.ID != c.Account {
+			continue
+		}
+		found, unread := a.Serving(oldModel)
+		v.Unread = append(v.Unread, unread...)
+		for _, s := range found {
+			v.Serving = append(v.Serving, fmt.Sprintf("change %s: %s in %s (%s) still serves %s", c.ID, what(s), s.Region, s.Status, oldModel))
+		}
 	}
 }

@@ -60,6 +60,8 @@ type Account struct {
 	Partition string `json:"partition"`
 	// Endpoint is the endpoint's URL when it is not AWS's: a plan is applied where it was made for.
 	Endpoint string `json:"endpoint,omitempty"`
+	// Regions are those that were read: what serves a model is looked for in all of them.
+	Regions []string `json:"regions"`
 }
 
 // Change is what is done about one resource.

@@ -13,6 +13,7 @@ func (r *Runner) Rollback(ctx context.Context, deleteCreated bool) error {
 	if err := r.mine(); err != nil {
 		return err
 	}
+	r.why = nil
 	for i := range r.Plan.Steps { // what was being done when it was stopped
 		s := &r.Plan.Steps[i]
 		if s.Kind != KindCall || !StateOf(r.Journal.Records, s.ID).Open {
