@@ -127,9 +127,7 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 		return fmt.Errorf("job %s: %w", f.job.ARN, err)
 	}
 	if by := old.jobTags[posture.TagSupersededBy]; by != "" {
-		for i := range f.results {
-			p.leave(&f.results[i], "the job's tags name a successor already: %s", by)
-		}
+		p.successor(f, d, by)
 		return nil
 	}
 	to, ok, err := p.target(ctx, f, d)
@@ -165,7 +163,7 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 	conditions := p.preconditions(ctx, c, f, d, create)
 	p.newJob(c, old, d, create, conditions)
 	stays := p.serve(c, served)
-	p.cost(account)
+	p.costs(account, "AWS bills training by tokens and epochs, and storage of each model by the month: a job's record has neither")
 	return p.predict(ctx, c, f, d, create, !stays)
 }
 
@@ -302,17 +300,6 @@ func (p *planner) listed(ctx context.Context, client *awscall.Client, call, list
 		}
 		in["nextToken"] = next
 	}
-}
-
-// cost says what the new jobs cost.
-func (p *planner) cost(account string) {
-	if p.read.Cloister(account) {
-		if p.plan.Cost.Known {
-			p.plan.Cost.Text = "nothing but the time of your own machine"
-		}
-		return
-	}
-	p.plan.Cost = remedy.Cost{Text: "not known: AWS bills training by tokens and epochs, and storage of each model by the month; a job's record has neither"}
 }
 
 // number of a JSON value; 0 if it is none.

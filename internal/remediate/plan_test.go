@@ -422,3 +422,23 @@ func TestStoppedPlanner(t *testing.T) {
 		t.Errorf("plan gave %+v", p)
 	}
 }
+
+// TestSwitchLater: a second plan lets what serves the old model serve that of the successor.
+func TestSwitchLater(t *testing.T) {
+	t.Parallel()
+	server := writable(world(t, bare()[:2]...))
+	o := wants(t, server, "MC-JOB-001", "MC-JOB-004")
+	f := plan(t, o)
+	if err := f.runner(t, o.Audit.Collect).Apply(t.Context(), f.everything()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := remediate.Plan(t.Context(), o); err == nil || !strings.Contains(err.Error(), "name a successor already") {
+		t.Errorf("a second plan gave %v", err)
+	}
+	o.SwitchServing = true
+	later := plan(t, o)
+	if err := later.runner(t, o.Audit.Collect).Apply(t.Context(), later.everything()); err != nil {
+		t.Fatal(err)
+	}
+	verified(t, server, later, true)
+}

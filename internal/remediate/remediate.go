@@ -249,6 +249,20 @@ func (p *planner) check(name, change, status, format string, args ...any) {
 	p.plan.Checks = append(p.plan.Checks, remedy.Check{Name: name, Change: change, Status: status, Why: fmt.Sprintf(format, args...)})
 }
 
+// costs notes what a change costs. On a Cloister it is the user's own machine.
+func (p *planner) costs(account, what string) {
+	switch {
+	case p.read.Cloister(account):
+		if p.plan.Cost.Known {
+			p.plan.Cost.Text = "nothing but the time of your own machine"
+		}
+	case p.plan.Cost.Known:
+		p.plan.Cost = remedy.Cost{Text: "not known: " + what}
+	case !strings.Contains(p.plan.Cost.Text, what):
+		p.plan.Cost.Text += "; " + what
+	}
+}
+
 // change begins a change.
 func (p *planner) change(c remedy.Change) *remedy.Change {
 	c.ID = strconv.Itoa(len(p.plan.Changes) + 1)

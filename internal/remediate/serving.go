@@ -3,6 +3,7 @@ package remediate
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/remedy"
@@ -58,6 +59,39 @@ func (p *planner) serve(c *remedy.Change, found []posture.Served) (stays bool) {
 		c.Hazards = append(c.Hazards, "callers get answers of the new model as soon as the switch is made; a throughput changes only to models of the same base")
 	}
 	return stays
+}
+
+// successor is for a job that was made again already: with --switch-serving, what still serves its model serves the new one.
+func (p *planner) successor(f *failing, d *posture.JobDetail, by string) {
+	leave := func(format string, args ...any) {
+		for i := range f.results {
+			p.leave(&f.results[i], format, args...)
+		}
+	}
+	next := f.region.JobOf(by)
+	if next == nil || !p.SwitchServing {
+		leave("the job's tags name a successor already: %s", by)
+		return
+	}
+	is, ok := next.Detail.Read()
+	found, _ := p.account(f.region.Account.ID).Serving(d.Model)
+	found = slices.DeleteFunc(found, func(s posture.Served) bool { return s.Region != f.region.Name })
+	if !ok || is.Status != "Completed" || is.Model == "" || len(found) == 0 {
+		leave("the job's tags name a successor already, and nothing can be switched to its model: %s", by)
+		return
+	}
+	c := p.change(remedy.Change{
+		Title: "let what serves the model of " + f.job.Name + " serve that of " + next.Name, Class: remedy.Careful, Account: f.region.Account.ID, Region: f.region.Name,
+		Resource: f.job.ARN, Name: f.job.Name, Findings: findings(f.results), Predicted: []remedy.Prediction{},
+		Reaches: []string{}, Hazards: []string{"callers get answers of the new model as soon as the switch is made; a throughput changes only to models of the same base"}, Lasting: []string{},
+	})
+	for i := range f.results {
+		c.Predicted = append(c.Predicted, remedy.Prediction{Rule: f.results[i].Rule, Resource: f.results[i].Resource, Status: posture.Superseded, Message: "by " + next.Name})
+	}
+	for _, s := range found {
+		c.Reaches = append(c.Reaches, what(s)+", which answers its callers with the new model")
+		p.step(c, phaseServe, switchTo(s, is.Model))
+	}
 }
 
 // switchTo is the step that lets s serve another model.
