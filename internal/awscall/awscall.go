@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -136,6 +137,9 @@ func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, 
 			if err := decode(parameters, &in, small); err != nil {
 				return nil, err
 			}
+			if changes {
+				cfg.Retryer = careful(cfg.Retryer)
+			}
 			var id requestID
 			cfg.APIOptions = append(slices.Clone(cfg.APIOptions), id.note)
 			out, err := method(client(cfg), ctx, &in)
@@ -148,6 +152,18 @@ func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, 
 			}
 			return &Answer{members, id.value}, nil
 		},
+	}
+}
+
+// careful retries only what a service refused as too many: whether a call that got no answer was made, a read finds out.
+func careful(usual func() aws.Retryer) func() aws.Retryer {
+	return func() aws.Retryer {
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes}}
+			if usual != nil {
+				o.MaxAttempts = usual().MaxAttempts()
+			}
+		})
 	}
 }
 
