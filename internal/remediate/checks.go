@@ -177,7 +177,7 @@ func (p *planner) object(ctx context.Context, c *remedy.Change, r *posture.Regio
 			return held, remedy.CheckRefused, fmt.Sprintf("%v was written %s, after the old job was created %s: the new model would learn something else", fields[0], text, d.Created.UTC().Format(time.RFC3339))
 		}
 	}
-	return held, remedy.CheckOK, fmt.Sprintf("%d objects, unchanged since the old job", len(objects))
+	return held, remedy.CheckOK, fmt.Sprintf("unchanged since the old job (objects: %d)", len(objects))
 }
 
 // objectsQuery picks name, ETag and date of the objects that a URI names: the one of that name, or all below the prefix.

@@ -80,7 +80,7 @@ func (p *planner) begin(r *posture.Result, region, title string) *remedy.Change 
 		Predicted: []remedy.Prediction{{Rule: r.Rule, Resource: r.Resource, Status: posture.Pass}},
 		Hazards:   []string{}, Lasting: []string{}, Reaches: []string{},
 	})
-	if len(r.Jobs) > 0 {
+	if len(r.Jobs) > 0 && r.Type != posture.TypeJob {
 		c.Reaches = append(c.Reaches, "jobs that use it: "+strings.Join(r.Jobs, ", "))
 	}
 	return c

@@ -49,7 +49,7 @@ func TestChecks(t *testing.T) {
 		{name: "base", check: "base-model", status: "ok"},
 		{name: "base legacy", check: "base-model", status: "refused", why: "LEGACY", patches: []awsfake.Patch{{Path: "~/foundationModels/0/modelLifecycle/status", Set: "LEGACY"}}},
 		{name: "base unread", check: "base-model", status: "not checked", faults: deny("GetFoundationModel")},
-		{name: "data", check: "data", status: "ok", why: "1 objects"},
+		{name: "data", check: "data", status: "ok", why: "unchanged since the old job"},
 		{name: "data changed", check: "data", status: "refused", why: "after the old job", patches: []awsfake.Patch{{Path: "~b/acme-train/objects/0/LastModified", Set: "2026-11-21T07:40:00Z"}}},
 		{name: "data gone", check: "data", status: "refused", why: "no such object", patches: []awsfake.Patch{{Path: "~b/acme-train/objects", Delete: true}}},
 		{name: "data unread", check: "data", status: "not checked", faults: deny("ListObjectsV2")},

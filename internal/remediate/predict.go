@@ -1,6 +1,7 @@
 package remediate
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -77,6 +78,15 @@ func (p *planner) predict(ctx context.Context, c *remedy.Change, f *failing, d *
 		}
 		c.Predicted = append(c.Predicted, was)
 	}
+	mended := func(one remedy.Prediction) int {
+		if slices.ContainsFunc(c.Findings, func(f remedy.Finding) bool { return f.Rule == one.Rule }) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(c.Predicted, func(a, b remedy.Prediction) int { // what it is about first
+		return cmp.Or(mended(a)-mended(b), strings.Compare(a.Rule, b.Rule))
+	})
 	return p.read.Assume(ctx, c.Account, c.Region, nil, nil)
 }
 

@@ -238,6 +238,9 @@ func (s *sheet) left(p *Plan) {
 }
 
 func (s *sheet) checks(p *Plan) {
+	if len(p.Checks) == 0 {
+		return
+	}
 	s.Blank()
 	s.line(0, ansi.Bold, "Checks")
 	style := map[string]string{CheckOK: ansi.Green, CheckRefused: ansi.Red, NotChecked: ansi.Yellow}
@@ -269,8 +272,8 @@ func (s *sheet) end(p *Plan, hash, file string) {
 // Accepts are the flags that a plan's approval needs besides the hash.
 func Accepts(p *Plan) string {
 	var flags strings.Builder
-	for _, name := range p.Unchecked() {
-		flags.WriteString(" --accept-unchecked " + name)
+	if names := p.Unchecked(); len(names) > 0 {
+		flags.WriteString(" --accept-unchecked " + strings.Join(names, ","))
 	}
 	if !p.Cost.Known {
 		flags.WriteString(" --accept-unknown-cost")
