@@ -44,7 +44,7 @@ type Options struct {
 // Call is a request that was served.
 type Call struct {
 	// Account and Region are the caller's; Service is one of bedrock, cloudtrail, ec2, kms, logs,
-	// organizations, s3, s3control and sts.
+	// organizations, s3, s3control, sts and tag, the Resource Groups Tagging API.
 	Account, Region, Service string
 	// Operation is empty if the request named none.
 	Operation string

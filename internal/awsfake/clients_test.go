@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
@@ -40,6 +41,7 @@ type clients struct {
 	s3            *s3.Client
 	s3control     *s3control.Client
 	sts           *sts.Client
+	tag           *resourcegroupstaggingapi.Client
 }
 
 func newClients(s *Server, region string, credentials aws.CredentialsProvider) clients {
@@ -48,7 +50,7 @@ func newClients(s *Server, region string, credentials aws.CredentialsProvider) c
 		bedrock: bedrock.NewFromConfig(cfg), cloudtrail: cloudtrail.NewFromConfig(cfg), ec2: ec2.NewFromConfig(cfg),
 		kms: kms.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg), organizations: organizations.NewFromConfig(cfg),
 		s3:        s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
-		s3control: s3control.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg),
+		s3control: s3control.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg), tag: resourcegroupstaggingapi.NewFromConfig(cfg),
 	}
 }
 

@@ -63,6 +63,9 @@ func (s *Server) operations() map[string][]wire.Operation {
 		"logs": {
 			bind("DescribeLogGroups", "logs:DescribeLogGroups", logGroupsARN, describeLogGroups),
 		},
+		"tag": {
+			bind("GetResources", "tag:GetResources", nil, getResources),
+		},
 		"sts": {
 			bind("GetCallerIdentity", "", nil, getCallerIdentity),
 			bind("AssumeRole", "sts:AssumeRole", roleARN, assumeRole),

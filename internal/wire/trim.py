@@ -87,12 +87,16 @@ FAKED = {
     "s3control": ("2018-08-20", "GetPublicAccessBlock"),
     "cloudtrail": ("2013-11-01", "DescribeTrails GetTrailStatus GetEventSelectors"),
     "logs": ("2014-03-28", "DescribeLogGroups"),
+    "tag": ("2017-01-26", "GetResources"),
     "sts": ("2011-06-15", "GetCallerIdentity AssumeRole"),
     "organizations": (
         "2016-11-28",
         "ListAccounts ListRoots ListAccountsForParent ListOrganizationalUnitsForParent",
     ),
 }
+
+# Where botocore's name of a service is not that of its actions in IAM, which reports use.
+FOLDERS = {"tag": "resourcegroupstaggingapi"}
 
 METADATA = ("apiVersion", "endpointPrefix", "jsonVersion", "protocol", "serviceId", "signingName", "targetPrefix", "xmlNamespace")
 REF = ("shape", "location", "locationName", "queryName", "streaming", "flattened", "xmlAttribute",
@@ -154,7 +158,8 @@ def as_sdk(shapes):
 
 
 def trim(service, version, served):
-    path = pathlib.Path(botocore.__file__).parent / "data" / service / version / "service-2.json.gz"
+    folder = pathlib.Path(botocore.__file__).parent / "data" / FOLDERS.get(service, service)
+    path = folder / version / "service-2.json.gz"
     model = json.loads(gzip.decompress(path.read_bytes()))
     missing = set(served) - set(model["operations"])
     if missing:
