@@ -87,6 +87,16 @@ type Job struct {
 	Found             *Source
 	Detail            Datum[*JobDetail]
 	Tags              Datum[map[string]string]
+	// Proof are the tags as Bedrock itself tells them, where a proof of succession asked; see Told.
+	Proof Datum[map[string]string]
+}
+
+// Told are the job's tags from Bedrock itself, which alone prove a succession: those of the index may be older.
+func (j *Job) Told() Datum[map[string]string] {
+	if s := j.Tags.Source(); s == nil || s.Operation == "tag:GetResources" {
+		return j.Proof
+	}
+	return j.Tags
 }
 
 // JobDetail is what GetModelCustomizationJob answers.
