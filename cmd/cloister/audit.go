@@ -94,7 +94,7 @@ func (f *auditFlags) register(c *cobra.Command) {
 	fl.Float64Var(&f.maxRPS, "max-rps", 0, "most requests a second for each account, region, service and action (default: adapts)")
 	fl.IntVar(&f.maxAttempts, "max-attempts", 6, "how often a call is tried")
 	fl.DurationVar(&f.callTimeout, "call-timeout", 30*time.Second, "deadline of one attempt")
-	fl.StringVar(&f.cache, "cache", "", "directory that keeps the records of ended jobs between audits")
+	fl.StringVar(&f.cache, "cache", "", "directory that keeps the records of ended jobs, and of models, between audits")
 	fl.StringVar(&f.record, "record", "", "record what AWS answers in a new directory")
 	fl.BoolVar(&f.redact, "redact", false, "with --record: other account ids in place of the real ones")
 	fl.StringVar(&f.replay, "replay", "", "audit a recording, offline")

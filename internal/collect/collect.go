@@ -53,7 +53,7 @@ type Options struct {
 	MaxAttempts int
 	// CallTimeout is the deadline of one attempt; 0 is 30 s.
 	CallTimeout time.Duration
-	// CacheDir, if not "", keeps the records of jobs that have ended between audits.
+	// CacheDir, if not "", keeps the records of jobs that have ended, and of models, between audits.
 	CacheDir string
 	// Recorder, if not nil, records what AWS answers; Player, if not nil, answers instead of AWS.
 	Recorder *tape.Recorder

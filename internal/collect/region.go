@@ -145,12 +145,12 @@ func (g *region) readRecords(ctx context.Context) {
 		func() { g.readTags(ctx) },
 		func() {
 			each(g.inv.Jobs.Items, func(j *posture.Job) {
-				j.Detail = cached.job(j, func() posture.Datum[*posture.JobDetail] { return g.job(ctx, j.ARN) })
+				j.Detail = cached.job(g, j, func() posture.Datum[*posture.JobDetail] { return g.job(ctx, j.ARN) })
 			})
 		},
 		func() {
 			each(g.inv.Models.Items, func(m *posture.Model) {
-				m.Detail = g.model(ctx, m.ARN)
+				m.Detail = cached.model(m, func() posture.Datum[*posture.ModelDetail] { return g.model(ctx, m.ARN) })
 			})
 		},
 		func() {

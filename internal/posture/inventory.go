@@ -145,6 +145,9 @@ type ModelDetail struct {
 	Created           time.Time
 }
 
+// Terminal says that the model is made, or failed to be, and never changes again.
+func (d *ModelDetail) Terminal() bool { return d.Status == "Active" || d.Status == "Failed" }
+
 // Serving is a custom model deployment or a provisioned throughput: what serves a model.
 type Serving struct {
 	ARN, Name, Status string
