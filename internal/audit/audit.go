@@ -141,7 +141,7 @@ func unprovable(inventory *posture.Inventory, results []posture.Result) []string
 	for _, a := range inventory.Accounts {
 		for _, r := range a.Regions {
 			for _, j := range r.Jobs.Items {
-				if why := j.Tags.Why(); why != nil && failing[j.ARN] {
+				if why := j.Told().Why(); why != nil && failing[j.ARN] {
 					codes[why.Code]++
 				}
 			}

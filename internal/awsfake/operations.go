@@ -97,6 +97,9 @@ func (s *Server) operations() map[string][]wire.Operation {
 		"servicequotas": {
 			bind("ListServiceQuotas", "servicequotas:ListServiceQuotas", nil, listQuotas),
 		},
+		"tag": {
+			bind("GetResources", "tag:GetResources", nil, getResources),
+		},
 		"sts": {
 			bind("GetCallerIdentity", "", nil, getCallerIdentity),
 			bind("AssumeRole", "sts:AssumeRole", roleARN, assumeRole),

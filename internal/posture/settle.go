@@ -15,14 +15,15 @@ const (
 )
 
 // ProofJobs are the jobs whose tags Supersede needs next: those with a FAIL of a supersedable rule, then the successors that
-// their tags name. It gives those whose tags nobody has asked for yet, so that calling it until it gives none ends.
+// their tags name. It gives those whose tags nobody has asked Bedrock for yet, so that calling it until it gives none ends.
+// A job that the index of tags knows, and that names no successor there, is not asked about.
 func ProofJobs(inventory *Inventory, results []Result, rules []*Rule) []*Job {
 	for _, a := range inventory.Accounts {
 		a.index()
 	}
 	var jobs []*Job
 	add := func(j *Job) {
-		if j != nil && !j.Tags.Collected() && !slices.Contains(jobs, j) {
+		if j != nil && !j.Told().Collected() && !slices.Contains(jobs, j) {
 			jobs = append(jobs, j)
 		}
 	}
@@ -36,11 +37,13 @@ func ProofJobs(inventory *Inventory, results []Result, rules []*Rule) []*Job {
 			continue
 		}
 		old := region.JobOf(r.Resource)
-		add(old)
 		if old == nil {
 			continue
 		}
-		if tags, ok := old.Tags.Read(); ok {
+		if tags, known := old.Tags.Read(); !known || tags[TagSupersededBy] != "" {
+			add(old)
+		}
+		if tags, ok := old.Told().Read(); ok {
 			add(region.job(tags[TagSupersededBy]))
 			if served := region.Deployments.Collected && region.Throughputs.Collected; tags[TagSupersededBy] != "" && !served && !slices.Contains(jobs, old) {
 				jobs = append(jobs, old)
@@ -90,7 +93,7 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 		}
 		r.Status, r.SupersededBy = Superseded, successor.ARN
 		r.Message += "; superseded by job " + successor.Name + ", which passes"
-		r.Evidence = append(slices.Clone(r.Evidence), successor.Detail.Source(), old.Tags.Source(), successor.Tags.Source())
+		r.Evidence = append(slices.Clone(r.Evidence), successor.Detail.Source(), old.Told().Source(), successor.Told().Source())
 		r.Evidence = append(append(r.Evidence, region.Deployments.Pages...), region.Throughputs.Pages...)
 	}
 	return results
@@ -133,7 +136,7 @@ func (r *Region) successor(old *Job) *Job {
 	if !ok {
 		return nil
 	}
-	tags, ok := old.Tags.Read()
+	tags, ok := old.Told().Read()
 	if !ok || tags[TagSupersededBy] == "" || tags[TagSupersededBy] == old.ARN {
 		return nil
 	}
@@ -145,7 +148,7 @@ func (r *Region) successor(old *Job) *Job {
 	if !ok {
 		return nil
 	}
-	back, ok := job.Tags.Read()
+	back, ok := job.Told().Read()
 	switch {
 	case !ok || back[TagSupersedes] != old.ARN:
 		return nil

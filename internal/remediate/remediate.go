@@ -98,6 +98,7 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 	if slices.ContainsFunc(o.Audit.Rules, func(r *posture.Rule) bool { return slices.Contains(recreates(), r.ID) }) {
 		o.Audit.Also = append(o.Audit.Also, "bedrock:ListModelCustomizationJobs", getJob, "bedrock:GetCustomModel") // a model's job
 	}
+	o.Audit.Collect.FreshTags = true
 	outcome, err := audit.Run(ctx, o.Audit)
 	if err != nil {
 		return nil, err

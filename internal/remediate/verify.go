@@ -55,7 +55,7 @@ func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, r
 	if o.Rules, err = o.Pack.Choose(ids, nil, nil, nil); err != nil {
 		return nil, err
 	}
-	o.Collect.Regions = nil
+	o.Collect.Regions, o.Collect.FreshTags = nil, true
 	for _, a := range p.Accounts {
 		o.Collect.Regions = append(o.Collect.Regions, a.Regions...)
 	}
