@@ -44,7 +44,7 @@ func (c *Client) Call(ctx context.Context, operation string, parameters json.Raw
 	}
 	answer, err := op.make(ctx, c.configure(Service(operation)), parameters)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", operation, err)
+		return nil, &callError{operation, err}
 	}
 	return answer, nil
 }
