@@ -310,7 +310,7 @@ func remediateVerifyCommand() *cobra.Command {
 		Use:   "verify PLAN",
 		Short: "Audit again exactly what a plan touched",
 		Long: `Audit again what a plan touched, compare the losses of the new jobs with those of the old, and say what still serves old
-models. Exit code 1 if something is not as predicted, was not read, or was not done.`,
+models. Exit code 1 if something is not as predicted, was not read, was not done, or was rolled back.`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := readPlan(args[0])
@@ -319,7 +319,10 @@ models. Exit code 1 if something is not as predicted, was not read, or was not d
 			}
 			records, err := remedy.ReadJournal(remedy.JournalName(args[0]))
 			if err != nil {
-				return fmt.Errorf("the plan was not applied, or its journal is not beside it: %w", err)
+				return err
+			}
+			if len(records) == 0 {
+				return fmt.Errorf("the plan was not applied yet, or its journal, %s, is not beside it", remedy.JournalName(args[0]))
 			}
 			o, err := f.options(c)
 			if err != nil {
@@ -376,9 +379,12 @@ func printVerification(w io.Writer, v *remediate.Verification) error {
 			}
 		}
 	}
-	if v.Good() {
+	switch {
+	case v.RolledBack:
+		lines = append(lines, "The plan was rolled back.")
+	case v.Good():
 		lines = append(lines, "The plan holds.")
-	} else {
+	default:
 		lines = append(lines, "The plan does not hold yet.")
 	}
 	_, err := fmt.Fprintln(w, visible(strings.Join(lines, "\n")))

@@ -167,7 +167,7 @@ func (f *planFlags) check() error {
 		}
 		f.o.Tags[key] = value
 	}
-	if _, err := os.Stat(remedy.JournalName(f.out)); err == nil {
+	if info, err := os.Stat(remedy.JournalName(f.out)); err == nil && info.Size() > 0 {
 		return usageErrorf("-o %s: a plan of that name was applied already, its journal %s is there; choose another name", f.out, remedy.JournalName(f.out))
 	}
 	if err := writable(f.out); err != nil {

@@ -21,6 +21,8 @@ type Verification struct {
 	Unread  []string `json:"unread"`
 	// Open are the steps that were not made.
 	Open []string `json:"open"`
+	// RolledBack says that the plan was taken back afterwards.
+	RolledBack bool `json:"rolledBack,omitempty"`
 }
 
 // Verdict is a rule's verdict beside the one that was predicted.
@@ -33,16 +35,17 @@ type Verdict struct {
 	Message   string         `json:"message"`
 }
 
-// Good says that every step was made, everything was read, and every verdict is what was predicted, or better.
+// Good says that every step was made and not taken back, everything was read, and every verdict is what was predicted, or
+// better.
 func (v *Verification) Good() bool {
-	return len(v.Open) == 0 && len(v.Unread) == 0 && !slices.ContainsFunc(v.Verdicts, func(one Verdict) bool {
+	return !v.RolledBack && len(v.Open) == 0 && len(v.Unread) == 0 && !slices.ContainsFunc(v.Verdicts, func(one Verdict) bool {
 		return one.Now != one.Predicted && one.Now != posture.Pass && one.Now != posture.Superseded
 	})
 }
 
 // Verify audits again exactly what a plan touched.
 func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, records []remedy.Record) (*Verification, error) {
-	v := &Verification{Plan: hash, Verdicts: []Verdict{}, Losses: []string{}, Serving: []string{}, Unread: []string{}, Open: []string{}}
+	v := &Verification{Plan: hash, Verdicts: []Verdict{}, Losses: []string{}, Serving: []string{}, Unread: []string{}, Open: []string{}, RolledBack: remedy.RolledBack(records)}
 	var ids []string
 	for _, c := range p.Changes {
 		for _, one := range c.Predicted {
