@@ -18,11 +18,13 @@ import (
 func EmitCLI(w io.Writer, p *Plan, hash string) error {
 	r := &Runner{Plan: p, Hash: hash, Journal: &Journal{}}
 	var lines []string
+	waited := map[string]string{} // change to the variable with its job's status
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		lines = append(lines, "", "# "+s.ID+" "+clean(s.Text)+", account "+s.Account)
 		switch s.Kind {
 		case KindWait:
+			waited[s.Change] = variable(s.ID, "status")
 			lines = append(lines, waitLoop(s)...)
 			continue
 		case KindCompare:
@@ -32,6 +34,9 @@ func EmitCLI(w io.Writer, p *Plan, hash string) error {
 		command, err := r.command(s)
 		if err != nil {
 			return fmt.Errorf("step %s: %w", s.ID, err)
+		}
+		if status := waited[s.Change]; status != "" { // nothing more for a job that failed
+			command = `[ "$` + status + `" = Completed ] && ` + command
 		}
 		lines = append(lines, command)
 	}
@@ -108,7 +113,8 @@ func waitLoop(s *Step) []string {
 		id = `"$` + variable(name[:i], name[i+1:]) + `"`
 	}
 	get := getJobCommand(s, id)
-	lines := []string{"while [ \"$(" + get + " --query status --output text)\" = InProgress ]; do sleep 60; done"}
+	status := variable(s.ID, "status")
+	lines := []string{"while " + status + "=$(" + get + " --query status --output text); [ \"$" + status + "\" = InProgress ]; do sleep 60; done; echo \"$" + status + "\""}
 	for _, name := range slices.Sorted(maps.Keys(s.Results)) {
 		lines = append(lines, variable(s.ID, name)+"=$("+get+" --query "+posture.ShellQuote(s.Results[name])+" --output text)")
 	}
