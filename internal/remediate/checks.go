@@ -131,7 +131,7 @@ func (p *planner) data(ctx context.Context, c *remedy.Change, r *posture.Region,
 	for _, uri := range uris {
 		held, status, why := p.object(ctx, c, r, d, uri)
 		p.check(checkData, c.ID, status, "%s: %s", uri, why)
-		if status == remedy.CheckOK {
+		if status != remedy.CheckRefused && held.Expect != nil {
 			conditions = append(conditions, held)
 		}
 	}
@@ -173,6 +173,8 @@ func (p *planner) object(ctx context.Context, c *remedy.Change, r *posture.Regio
 		switch {
 		case err != nil:
 			return held, remedy.NotChecked, "the answer has no date of an object"
+		case written.Equal(d.Created.Truncate(time.Second)): // S3 tells whole seconds
+			return held, remedy.NotChecked, fmt.Sprintf("%v was written %s, in the second in which the old job was created: before or after it", fields[0], text)
 		case !written.Before(d.Created):
 			return held, remedy.CheckRefused, fmt.Sprintf("%v was written %s, after the old job was created %s: the new model would learn something else", fields[0], text, d.Created.UTC().Format(time.RFC3339))
 		}

@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"example.com/cloister/internal/awscall"
 	"example.com/cloister/internal/posture"
@@ -156,13 +159,16 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 			"the new model, unless --delete-created is given",
 		},
 	})
+	if old.modelGone {
+		c.Hazards = append(c.Hazards, "the old model was deleted, and its tags with it: the new model gets none")
+	}
 	if !d.Ended.IsZero() {
 		c.Seconds = d.Ended.Sub(d.Created).Round(time.Second).Seconds()
 	}
-	served := p.serving(c, d.Model)
+	served, known := p.serving(c, d.Model)
 	conditions := p.preconditions(ctx, c, f, d, create)
 	p.newJob(c, old, d, create, conditions)
-	stays := p.serve(c, served)
+	stays := p.serve(c, served, known)
 	p.costs(account, "AWS bills training by tokens and epochs, and storage of each model by the month: a job's record has neither")
 	return p.predict(ctx, c, f, d, create, !stays)
 }
@@ -234,6 +240,9 @@ func sourceOf(ctx context.Context, client *awscall.Client, arn string) (source, 
 	}
 	if model, _ := s.record["outputModelArn"].(string); model != "" {
 		s.customTags, err = tagsOf(ctx, client, model)
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "ResourceNotFoundException" {
+		s.modelGone, err = true, nil
 	}
 	return s, err
 }

@@ -74,7 +74,7 @@ func (p *planner) predict(ctx context.Context, c *remedy.Change, f *failing, d *
 		case create["roleArn"] != d.Role:
 			was.Status, was.Message = posture.Fail, "a job with another role is no successor"
 		case !unserved:
-			was.Status, was.Message = posture.Fail, "something serves the old model"
+			was.Status, was.Message = posture.Fail, "something serves the old model, or that was not read"
 		}
 		c.Predicted = append(c.Predicted, was)
 	}

@@ -52,6 +52,7 @@ type source struct {
 	record              map[string]any
 	arn                 string
 	jobTags, customTags map[string]string
+	modelGone           bool
 }
 
 // target is what the new job gets instead of what the old one has.
@@ -159,7 +160,12 @@ func texts(values []string) []any {
 
 // compare puts the old job beside the new one, member by member.
 func compare(old source, create map[string]any, why map[string]string) []remedy.Member {
-	was := map[string]any{"jobTags": tagList(old.jobTags), "customModelTags": tagList(old.customTags)}
+	was := map[string]any{}
+	for name, tags := range map[string]map[string]string{"jobTags": old.jobTags, "customModelTags": old.customTags} {
+		if len(tags) > 0 {
+			was[name] = tagList(tags)
+		}
+	}
 	for name, d := range decided() {
 		if value, ok := old.record[d[1]]; ok {
 			was[name] = remedy.Literal(value)

@@ -172,6 +172,8 @@ func (p *planner) chosen(results []posture.Result) []posture.Result {
 			failing = append(failing, r)
 		case r.Status == posture.Error && !r.Accepted, p.Findings != nil:
 			p.leave(&r, "it is %s now: %s", r.Status, r.Message)
+		case r.Status == posture.NotApplicable && p.unserved(&r):
+			p.leave(&r, "%s", r.Message)
 		}
 	}
 	for id, f := range p.Findings {
@@ -181,6 +183,12 @@ func (p *planner) chosen(results []posture.Result) []posture.Result {
 		}
 	}
 	return failing
+}
+
+// unserved says that the endpoint does not serve what the rule of a result reads: it may fail, and nobody can tell.
+func (p *planner) unserved(r *posture.Result) bool {
+	rule, ok := p.Audit.Pack.Rule(r.Rule)
+	return ok && slices.Contains(Mends(), r.Rule) && slices.ContainsFunc(rule.AllReads(), func(operation string) bool { return !p.read.Serves(r.Account, operation) })
 }
 
 func (p *planner) leave(r *posture.Result, format string, args ...any) {

@@ -19,18 +19,21 @@ func what(s posture.Served) string {
 }
 
 // serving lists what serves an old model or its copies. What cannot be read is a check that was not made.
-func (p *planner) serving(c *remedy.Change, model string) []posture.Served {
+func (p *planner) serving(c *remedy.Change, model string) (found []posture.Served, known bool) {
 	found, unread := p.account(c.Account).Serving(model)
 	for _, why := range unread {
 		p.check(checkServing, c.ID, remedy.NotChecked, "what serves the old model: %s", why)
 	}
-	return found
+	return found, len(unread) == 0
 }
 
 // serve says what serves the old model, and with --switch-serving adds the steps that let it serve the new one, last. It
-// returns whether something goes on serving the old one.
-func (p *planner) serve(c *remedy.Change, found []posture.Served) (stays bool) {
-	if len(found) == 0 {
+// returns whether something goes on serving the old one, or may.
+func (p *planner) serve(c *remedy.Change, found []posture.Served, known bool) (stays bool) {
+	if !known {
+		c.Reaches = append(c.Reaches, "what serves the old model was not read: it goes on, and the audit takes no job for superseded before it has read that")
+		stays = true
+	} else if len(found) == 0 {
 		c.Reaches = append(c.Reaches, "nothing else: the old job and its model stay as they are")
 		return false
 	}
@@ -70,7 +73,7 @@ func (p *planner) successor(f *failing, d *posture.JobDetail, by string) {
 	}
 	next := f.region.JobOf(by)
 	if next == nil || !p.SwitchServing {
-		leave("the job's tags name a successor already: %s", by)
+		leave("the job's tags name a successor already, which the audit does not take for one: %s; if it is none, take the tag %s off", by, posture.TagSupersededBy)
 		return
 	}
 	is, ok := next.Detail.Read()
