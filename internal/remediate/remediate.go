@@ -95,7 +95,7 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 			return true
 		})
 	}
-	if slices.ContainsFunc(o.Audit.Rules, func(r *posture.Rule) bool { return slices.Contains(recreates(), r.ID) }) {
+	if len(o.Audit.Selection.Jobs) > 0 || slices.ContainsFunc(o.Audit.Rules, func(r *posture.Rule) bool { return slices.Contains(recreates(), r.ID) }) {
 		o.Audit.Also = append(o.Audit.Also, "bedrock:ListModelCustomizationJobs", getJob, "bedrock:GetCustomModel") // a model's job
 	}
 	o.Audit.Collect.FreshTags = true
