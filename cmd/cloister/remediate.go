@@ -104,7 +104,7 @@ func remediatePolicyCommand() *cobra.Command {
 		Short: "Print the write permissions of a plan, for its resources only",
 		Long: `Print the IAM policy with the write permissions that a plan needs, for these resources only; one for each account. What it
 reads is printed with --reads. Making and verifying a plan needs the policy of 'cloister audit iam-policy', and for the checks
-iam:SimulatePrincipalPolicy, servicequotas:ListServiceQuotas and kms:ListResourceTags.`,
+iam:GetRole, iam:SimulatePrincipalPolicy, servicequotas:ListServiceQuotas and kms:ListResourceTags.`,
 		Example: "  cloister remediate iam-policy --plan plan.json",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -92,6 +92,7 @@ func (s *Server) operations() map[string][]wire.Operation {
 			bind("DescribeLogGroups", "logs:DescribeLogGroups", logGroupsARN, describeLogGroups),
 		},
 		"iam": {
+			bind("GetRole", "iam:GetRole", gotRoleARN, getRole),
 			bind("SimulatePrincipalPolicy", "iam:SimulatePrincipalPolicy", simulatedARN, simulate),
 		},
 		"servicequotas": {

@@ -18,6 +18,7 @@ import (
 // Names of the checks, as --accept-unchecked takes them.
 const (
 	checkRole    = "role-network"
+	checkExists  = "role"
 	checkS3      = "s3-reachable"
 	checkKey     = "key"
 	checkBase    = "base-model"
@@ -32,6 +33,7 @@ const (
 func (p *planner) preconditions(ctx context.Context, c *remedy.Change, f *failing, d *posture.JobDetail, create map[string]any) []remedy.Condition {
 	client := p.caller(c.Account, c.Region)
 	conditions := p.free(c, create)
+	conditions = append(conditions, p.roleExists(ctx, c, client, create)...)
 	conditions = append(conditions, p.base(ctx, c, client, d)...)
 	if key, _ := create["customModelKmsKeyId"].(string); key != "" {
 		conditions = append(conditions, p.keyUsable(ctx, c, key)...)
@@ -223,6 +225,25 @@ func roleActions() []any {
 		"ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DescribeDhcpOptions", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
 		"ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission", "ec2:CreateTags",
 	})
+}
+
+// roleExists wants the role to be there: AWS looks at it only once the job is asked for.
+func (p *planner) roleExists(ctx context.Context, c *remedy.Change, client *awscall.Client, create map[string]any) []remedy.Condition {
+	role, _ := create["roleArn"].(string)
+	held, err := p.hold(ctx, client, remedy.Condition{
+		Text: "role " + role, Call: "iam:GetRole", Parameters: parameters(map[string]any{"RoleName": role[strings.LastIndexByte(role, '/')+1:]}),
+		Query: "Role.Arn", Absent: []string{"NoSuchEntity"},
+	})
+	switch {
+	case err != nil:
+		p.check(checkExists, c.ID, remedy.NotChecked, "%v", err)
+		return nil
+	case held.Expect != role:
+		p.check(checkExists, c.ID, remedy.CheckRefused, "the account has no role %s: name another with --role", role)
+		return nil
+	}
+	p.check(checkExists, c.ID, remedy.CheckOK, "%s exists; its policies are not evaluated", role)
+	return []remedy.Condition{held}
 }
 
 // role asks AWS whether the role may attach interfaces. Only AWS can say.

@@ -37,6 +37,10 @@ func TestChecks(t *testing.T) {
 	}{
 		{name: "names", check: "names", status: "ok", why: "support-2026-11-r1"},
 		{name: "role", check: "role-network", status: "ok"},
+		{name: "a role", check: "role", status: "ok"},
+		{name: "no role", check: "role", status: "refused", why: "--role", with: func(o *remediate.Options) { o.Role = "arn:aws:iam::" + account + ":role/none" }},
+		{name: "a role of others", check: "role", status: "refused", with: func(o *remediate.Options) { o.Role = "arn:aws:iam::999999999999:role/bedrock-customization" }},
+		{name: "role itself unread", check: "role", status: "not checked", faults: deny("GetRole")},
 		{name: "role may not", check: "role-network", status: "refused", why: "ec2:CreateNetworkInterface", patches: []awsfake.Patch{{Path: "/accounts/" + account + "/roles/bedrock-customization/allowedActions", Set: []any{"ec2:DescribeVpcs"}}}},
 		{name: "role unread", check: "role-network", status: "not checked", why: "SimulatePrincipalPolicy", faults: deny("SimulatePrincipalPolicy")},
 		{name: "not AWS", check: "role-network", status: "not checked", why: "only AWS", with: foreign},

@@ -98,7 +98,7 @@ FAKED = {
         PutEventSelectors""",
     ),
     "logs": ("2014-03-28", "DescribeLogGroups"),
-    "iam": ("2010-05-08", "SimulatePrincipalPolicy"),
+    "iam": ("2010-05-08", "GetRole SimulatePrincipalPolicy"),
     "tag": ("2017-01-26", "GetResources"),
     "sts": ("2011-06-15", "GetCallerIdentity AssumeRole"),
     "servicequotas": ("2019-06-24", "ListServiceQuotas"),
