@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -137,6 +138,31 @@ func readme(t *testing.T, path string) {
 		group.Go(func() { paste(t, line, append(account(url), "PATH="+path)) })
 	}
 	group.Wait()
+}
+
+// TestStory wants what the README shows of a remediation to be what a scenario runs, for the real thing takes an engine.
+func TestStory(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	scenario, err := os.ReadFile("testdata/engine/remediate.txtar")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(text), "\n## Mend what it finds\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	shown := regexp.MustCompile(`(?m)^\$ (.*)$`).FindAllStringSubmatch(section, -1)
+	if len(shown) < 3 {
+		t.Fatalf("the README shows %d commands, want 3 or more", len(shown))
+	}
+	for _, line := range shown {
+		command := regexp.MustCompile(`vpc-[0-9a-f]{17}`).ReplaceAllLiteralString(line[1], "$VPC")
+		if !slices.Contains(strings.Split(string(scenario), "\n"), command) {
+			t.Errorf("no scenario runs %q", command)
+		}
+	}
 }
 
 // pasted are the commands of the first block of shell below a heading.

@@ -1,18 +1,21 @@
 """moto's server with Bedrock answers in AWS's shapes, so that the Go SDK can read them.
 
-moto 5.2.1 sends dates and ARNs that AWS's SDKs refuse, puts an invented KMS key on every job, and finds neither jobs
-nor models by their ARNs. What follows corrects exactly that and nothing else: what moto does not serve stays unserved.
+moto 5.2.1 sends dates and ARNs that AWS's SDKs refuse, puts an invented KMS key on every job, finds neither jobs nor
+models by their ARNs, and tells the tags of everything to whoever asks for those of a few. What follows corrects exactly
+that and nothing else: what moto does not serve stays unserved.
 It is for tests and benchmarks. Cloister itself never learns to read moto's own form.
 
 Run as: python moto_aws.py. It prints "ready URL" and serves until it is killed.
 """
 
 import hashlib
+import json
 import re
 import sys
 from datetime import UTC, datetime
 
 import moto.bedrock.models as models
+import moto.resourcegroupstaggingapi.responses as tagging
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
 
@@ -67,6 +70,18 @@ def by_id(original, things, arn):
     return find
 
 
+def of_list(original):
+    """Return GetResources that answers for what is in ResourceARNList alone, if there is one."""
+
+    def get_resources(response):
+        answer = json.loads(original(response))
+        if arns := response._get_param("ResourceARNList"):
+            answer["ResourceTagMappingList"] = [m for m in answer["ResourceTagMappingList"] if m["ResourceARN"] in arns]
+        return json.dumps(answer)
+
+    return get_resources
+
+
 def correct():
     """Put what is corrected in the place of moto's own."""
     models.ModelCustomizationJob, models.CustomModel = Job, Model
@@ -75,6 +90,8 @@ def correct():
         backend.get_model_customization_job, "model_customization_jobs", "job_arn"
     )
     backend.get_custom_model = by_id(backend.get_custom_model, "custom_models", "model_arn")
+    response = tagging.ResourceGroupsTaggingAPIResponse
+    response.get_resources = of_list(response.get_resources)
 
 
 def main():

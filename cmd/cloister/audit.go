@@ -68,7 +68,7 @@ func (f *auditFlags) register(c *cobra.Command) {
 	f.registerAccess(fl, collect.Services())
 	fl.StringSliceVar(&f.regions, "regions", nil, "regions to read (default: every enabled one)")
 	fl.StringSliceVar(&f.exclude, "exclude-regions", nil, "regions to leave out")
-	fl.StringVar(&f.cache, "cache", "", "directory that keeps the records of ended jobs between audits")
+	fl.StringVar(&f.cache, "cache", "", "directory that keeps the records of ended jobs, and of models, between audits")
 	fl.StringVar(&f.record, "record", "", "record what AWS answers in a new directory")
 	fl.BoolVar(&f.redact, "redact", false, "with --record: other account ids in place of the real ones")
 	fl.StringVar(&f.replay, "replay", "", "audit a recording, offline")

@@ -98,13 +98,13 @@ func remediateShowCommand() *cobra.Command {
 
 func remediatePolicyCommand() *cobra.Command {
 	var plan string
-	var rollback, deleteCreated bool
+	var o remedy.PolicyOptions
 	c := &cobra.Command{
 		Use:   "iam-policy",
 		Short: "Print the write permissions of a plan, for its resources only",
 		Long: `Print the IAM policy with the write permissions that a plan needs, for these resources only; one for each account. What it
-reads, to check and to wait, is in the policy of 'cloister audit iam-policy' and a few more:
-iam:SimulatePrincipalPolicy, servicequotas:ListServiceQuotas and kms:ListResourceTags where the plan is made.`,
+reads is printed with --reads. Making and verifying a plan needs the policy of 'cloister audit iam-policy', and for the checks
+iam:GetRole, iam:SimulatePrincipalPolicy, servicequotas:ListServiceQuotas and kms:ListResourceTags.`,
 		Example: "  cloister remediate iam-policy --plan plan.json",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -115,7 +115,7 @@ iam:SimulatePrincipalPolicy, servicequotas:ListServiceQuotas and kms:ListResourc
 			if err != nil {
 				return err
 			}
-			policies := remedy.Policies(f.plan, rollback, deleteCreated)
+			policies := remedy.Policies(f.plan, o)
 			for _, a := range f.plan.Accounts {
 				if len(policies) > 1 {
 					if _, err := fmt.Fprintf(c.OutOrStdout(), "# account %s\n", a.ID); err != nil {
@@ -130,8 +130,9 @@ iam:SimulatePrincipalPolicy, servicequotas:ListServiceQuotas and kms:ListResourc
 		},
 	}
 	c.Flags().StringVar(&plan, "plan", "", "the plan's file")
-	c.Flags().BoolVar(&rollback, "rollback", false, "with what a rollback needs")
-	c.Flags().BoolVar(&deleteCreated, "delete-created", false, "with --rollback: also with what --delete-created needs")
+	c.Flags().BoolVar(&o.Rollback, "rollback", false, "with what a rollback needs")
+	c.Flags().BoolVar(&o.Delete, "delete-created", false, "with --rollback: also with what --delete-created needs")
+	c.Flags().BoolVar(&o.Reads, "reads", false, "instead: what applying the plan reads, to check, wait and settle")
 	return c
 }
 
@@ -309,7 +310,7 @@ func remediateVerifyCommand() *cobra.Command {
 		Use:   "verify PLAN",
 		Short: "Audit again exactly what a plan touched",
 		Long: `Audit again what a plan touched, compare the losses of the new jobs with those of the old, and say what still serves old
-models. Exit code 1 if something is not as predicted, was not read, or was not done.`,
+models. Exit code 1 if something is not as predicted, was not read, was not done, or was rolled back.`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
 			p, err := readPlan(args[0])
@@ -318,7 +319,10 @@ models. Exit code 1 if something is not as predicted, was not read, or was not d
 			}
 			records, err := remedy.ReadJournal(remedy.JournalName(args[0]))
 			if err != nil {
-				return fmt.Errorf("the plan was not applied, or its journal is not beside it: %w", err)
+				return err
+			}
+			if len(records) == 0 {
+				return fmt.Errorf("the plan was not applied yet, or its journal, %s, is not beside it", remedy.JournalName(args[0]))
 			}
 			o, err := f.options(c)
 			if err != nil {
@@ -375,9 +379,12 @@ func printVerification(w io.Writer, v *remediate.Verification) error {
 			}
 		}
 	}
-	if v.Good() {
+	switch {
+	case v.RolledBack:
+		lines = append(lines, "The plan was rolled back.")
+	case v.Good():
 		lines = append(lines, "The plan holds.")
-	} else {
+	default:
 		lines = append(lines, "The plan does not hold yet.")
 	}
 	_, err := fmt.Fprintln(w, visible(strings.Join(lines, "\n")))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -161,12 +162,12 @@ func (f *planFlags) check() error {
 	f.o.Tags = map[string]string{}
 	for _, tag := range f.setTags {
 		key, value, ok := strings.Cut(tag, "=")
-		if !ok || key == "" || value == "" {
-			return usageErrorf("--set-tag %s: write KEY=VALUE", tag)
+		if !ok || !tagText.MatchString(key) || !tagText.MatchString(value) {
+			return usageErrorf("--set-tag %s: write KEY=VALUE, with letters, digits, spaces and . _ : / = + @ -", tag)
 		}
 		f.o.Tags[key] = value
 	}
-	if _, err := os.Stat(remedy.JournalName(f.out)); err == nil {
+	if info, err := os.Stat(remedy.JournalName(f.out)); err == nil && info.Size() > 0 {
 		return usageErrorf("-o %s: a plan of that name was applied already, its journal %s is there; choose another name", f.out, remedy.JournalName(f.out))
 	}
 	if err := writable(f.out); err != nil {
@@ -174,6 +175,10 @@ func (f *planFlags) check() error {
 	}
 	return nil
 }
+
+// tagText is what keys and values of tags may be.
+// Source: Amazon Bedrock API Reference, Tag.
+var tagText = regexp.MustCompile(`^[a-zA-Z0-9\s._:/=+@-]+$`)
 
 // steps prints what a runner does: one line each, and on a terminal a line that follows a job that is waited for.
 type steps struct {

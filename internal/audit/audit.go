@@ -18,6 +18,8 @@ type Options struct {
 	// Pack is the whole rule pack, under the rule profiles; Rules are the chosen ones of it.
 	Pack  *posture.Pack
 	Rules []*posture.Rule
+	// Also are operations to read besides those of the rules.
+	Also []string
 	// Selection is of results. Its statuses choose what is shown; they change neither coverage nor the exit code.
 	Selection posture.Selection
 	Mutes     *posture.Mutes  // nil for none
@@ -43,6 +45,9 @@ type Outcome struct {
 func Run(ctx context.Context, o Options) (*Outcome, error) {
 	began := o.Collect.Now()
 	o.Collect.Wanted = posture.Wanted(o.Rules)
+	for _, operation := range o.Also {
+		o.Collect.Wanted[operation] = true
+	}
 	if len(o.Selection.Tags) > 0 {
 		o.Collect.Wanted["bedrock:ListTagsForResource"] = true
 	}
@@ -136,7 +141,7 @@ func unprovable(inventory *posture.Inventory, results []posture.Result) []string
 	for _, a := range inventory.Accounts {
 		for _, r := range a.Regions {
 			for _, j := range r.Jobs.Items {
-				if why := j.Tags.Why(); why != nil && failing[j.ARN] {
+				if why := j.Told().Why(); why != nil && failing[j.ARN] {
 					codes[why.Code]++
 				}
 			}

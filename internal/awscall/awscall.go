@@ -45,7 +45,7 @@ func (c *Client) Call(ctx context.Context, operation string, parameters json.Raw
 	}
 	answer, err := op.make(ctx, c.configure(Service(operation)), parameters)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", operation, err)
+		return nil, &callError{operation, err}
 	}
 	return answer, nil
 }
@@ -141,7 +141,7 @@ func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, 
 				return nil, err
 			}
 			if changes {
-				cfg.Retryer = onceDone(cfg.Retryer)
+				cfg.Retryer = careful(cfg.Retryer)
 			}
 			var id requestID
 			cfg.APIOptions = append(slices.Clone(cfg.APIOptions), id.note)
@@ -158,20 +158,14 @@ func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, 
 	}
 }
 
-// throttled are the errors of a call that was not looked at.
-//
-//nolint:gochecknoglobals // immutable
-var throttled = retry.IsErrorThrottles(retry.DefaultThrottles)
-
-// onceDone lets the retryer of a call that changes something try again only what was throttled: of any other error nobody
-// knows whether the call was made, and the answer to a second one would hide that it was ("there is no such model").
-func onceDone(configured func() aws.Retryer) func() aws.Retryer {
+// careful retries only what a service refused as too many: whether a call that got no answer was made, a read finds out. The
+// answer to a second one would hide that it was ("there is no such model").
+func careful(usual func() aws.Retryer) func() aws.Retryer {
 	return func() aws.Retryer {
-		var inner aws.Retryer = retry.NewStandard()
-		if configured != nil {
-			inner = configured()
+		if usual == nil {
+			return &patient{retry.NewStandard()}
 		}
-		return &patient{inner}
+		return &patient{usual()}
 	}
 }
 
@@ -179,7 +173,7 @@ type patient struct{ aws.Retryer }
 
 // IsErrorRetryable says so of throttling alone.
 func (p *patient) IsErrorRetryable(err error) bool {
-	return throttled.IsErrorThrottle(err) == aws.TrueTernary && p.Retryer.IsErrorRetryable(err)
+	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary && p.Retryer.IsErrorRetryable(err)
 }
 
 // requestID notes the request id of a call.

@@ -50,6 +50,7 @@ func operations() []operation {
 		write("ec2:CreateFlowLogs", ec2Client, (*ec2.Client).CreateFlowLogs),
 		write("ec2:DeleteFlowLogs", ec2Client, (*ec2.Client).DeleteFlowLogs),
 
+		read("iam:GetRole", iamClient, (*iam.Client).GetRole),
 		read("iam:SimulatePrincipalPolicy", iamClient, (*iam.Client).SimulatePrincipalPolicy),
 
 		read("kms:DescribeKey", kmsClient, (*kms.Client).DescribeKey),

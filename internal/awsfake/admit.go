@@ -67,6 +67,8 @@ func throttling(service string) error {
 		return cloister.Errorf("Throttling", "Rate exceeded").WithStatus(http.StatusBadRequest)
 	case "organizations", "servicequotas":
 		return cloister.Errorf("TooManyRequestsException", "You have sent too many requests in too short a period of time.")
+	case "tag":
+		return cloister.Errorf("ThrottledException", "Rate exceeded")
 	case "bedrock":
 		return cloister.Errorf("ThrottlingException", "Too many requests, please wait before trying again.")
 	default:

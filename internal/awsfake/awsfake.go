@@ -61,7 +61,7 @@ type Options struct {
 // Call is a request that was served.
 type Call struct {
 	// Account and Region are the caller's; Service is one of bedrock, cloudtrail, ec2, iam, kms, logs,
-	// organizations, s3, s3control, servicequotas and sts.
+	// organizations, s3, s3control, servicequotas, sts and tag, the Resource Groups Tagging API.
 	Account, Region, Service string
 	// Operation is empty if the request named none.
 	Operation string

@@ -122,6 +122,8 @@ func badToken(service string) error {
 		code, text = "InvalidParameterValue", "Unable to parse pagination token"
 	case "kms":
 		code, text = "InvalidMarkerException", "The request was rejected because the marker is not valid."
+	case "tag":
+		code, text = "PaginationTokenExpiredException", "The specified pagination token has expired."
 	case "logs":
 		code, text = "InvalidParameterException", "The specified nextToken is invalid."
 	case "s3":

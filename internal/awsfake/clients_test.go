@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/organizations"
+	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
@@ -44,6 +45,7 @@ type clients struct {
 	s3            *s3.Client
 	s3control     *s3control.Client
 	sts           *sts.Client
+	tag           *resourcegroupstaggingapi.Client
 }
 
 func newClients(s *Server, region string, credentials aws.CredentialsProvider) clients {
@@ -53,7 +55,7 @@ func newClients(s *Server, region string, credentials aws.CredentialsProvider) c
 		iam: iam.NewFromConfig(cfg), quotas: servicequotas.NewFromConfig(cfg),
 		kms: kms.NewFromConfig(cfg), logs: cloudwatchlogs.NewFromConfig(cfg), organizations: organizations.NewFromConfig(cfg),
 		s3:        s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
-		s3control: s3control.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg),
+		s3control: s3control.NewFromConfig(cfg), sts: sts.NewFromConfig(cfg), tag: resourcegroupstaggingapi.NewFromConfig(cfg),
 	}
 }
 

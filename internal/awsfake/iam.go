@@ -3,6 +3,7 @@ package awsfake
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -65,4 +66,18 @@ func (c *call) principal(arn string) (func(action, resource string) bool, error)
 	default:
 		return nil, cloister.Errorf("NoSuchEntity", "The role with name %s cannot be found.", name)
 	}
+}
+
+func gotRoleARN(c *call, in *iam.GetRoleInput) string {
+	return "arn:" + c.s.world.partition + ":iam::" + c.Account + ":role/" + aws.ToString(in.RoleName)
+}
+
+func getRole(c *call, in *iam.GetRoleInput) (*iam.GetRoleOutput, error) {
+	name := aws.ToString(in.RoleName)
+	if _, ok := c.account.roles[name]; !ok {
+		return nil, cloister.Errorf("NoSuchEntity", "The role with name %s cannot be found.", name)
+	}
+	return &iam.GetRoleOutput{Role: &types.Role{
+		Arn: aws.String(gotRoleARN(c, in)), RoleName: &name, RoleId: aws.String("AROAFAKE"), Path: aws.String("/"), CreateDate: aws.Time(time.Unix(1738576800, 0)),
+	}}, nil
 }

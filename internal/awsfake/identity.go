@@ -28,10 +28,13 @@ func parseScope(r *http.Request) (scope, bool) {
 	return scope{key: parts[0], region: parts[2], service: parts[3]}, true
 }
 
-// serviceOf tells S3 from S3 Control, which have one signing name.
+// serviceOf tells S3 from S3 Control, which have one signing name, and calls the tagging API as its actions are called.
 func serviceOf(signing string, r *http.Request) string {
-	if signing == "s3" && strings.HasPrefix(r.URL.Path, "/v20180820/") {
+	switch {
+	case signing == "s3" && strings.HasPrefix(r.URL.Path, "/v20180820/"):
 		return "s3control"
+	case signing == "tagging":
+		return "tag"
 	}
 	return signing
 }

@@ -34,7 +34,7 @@ func newService(name string, ops ...wire.Operation) (*wire.Service, error) {
 }
 
 // serviceNames are the services that are served, by the names that Call and Fault use. They are those of
-// credential scopes, but for s3control, whose scope says "s3".
+// credential scopes, but for s3control, whose scope says "s3", and tag, whose scope says "tagging".
 func serviceNames() []string {
-	return []string{"bedrock", "cloudtrail", "ec2", "iam", "kms", "logs", "organizations", "s3", "s3control", "servicequotas", "sts"}
+	return []string{"bedrock", "cloudtrail", "ec2", "iam", "kms", "logs", "organizations", "s3", "s3control", "servicequotas", "sts", "tag"}
 }

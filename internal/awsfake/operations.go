@@ -92,10 +92,14 @@ func (s *Server) operations() map[string][]wire.Operation {
 			bind("DescribeLogGroups", "logs:DescribeLogGroups", logGroupsARN, describeLogGroups),
 		},
 		"iam": {
+			bind("GetRole", "iam:GetRole", gotRoleARN, getRole),
 			bind("SimulatePrincipalPolicy", "iam:SimulatePrincipalPolicy", simulatedARN, simulate),
 		},
 		"servicequotas": {
 			bind("ListServiceQuotas", "servicequotas:ListServiceQuotas", nil, listQuotas),
+		},
+		"tag": {
+			bind("GetResources", "tag:GetResources", nil, getResources),
 		},
 		"sts": {
 			bind("GetCallerIdentity", "", nil, getCallerIdentity),

@@ -28,6 +28,7 @@ type account struct {
 	foreign      string              // the endpoint, when it is not AWS's
 	capabilities *Capabilities       // of a foreign endpoint that names them
 	covered      []string            // services that the capabilities speak for
+	noIndex      bool                // of tags
 	regions      []*region
 	words        *words
 	flights      singleflight.Group // equal calls that are under way
@@ -46,7 +47,7 @@ func (c *collector) open(ctx context.Context, t Target, inv *posture.Account) (*
 		return nil, &posture.Unread{Source: source, Code: codeCredentials, Message: plain(err.Error(), 400)}
 	}
 	if t.recorded != nil {
-		a.cfg, a.foreign, a.capabilities, a.covered = cfg, t.recorded.Foreign, t.recorded.Capabilities, t.recorded.Covered
+		a.cfg, a.foreign, a.capabilities, a.covered, a.noIndex = cfg, t.recorded.Foreign, t.recorded.Capabilities, t.recorded.Covered, t.recorded.NoIndex
 		names := slices.DeleteFunc(slices.Clone(t.Regions), func(r string) bool {
 			return len(a.Regions) > 0 && !slices.Contains(a.Regions, r) || slices.Contains(a.Exclude, r)
 		})
@@ -88,6 +89,7 @@ func (c *collector) open(ctx context.Context, t Target, inv *posture.Account) (*
 	if why := a.capable(ctx); why != nil {
 		return nil, why
 	}
+	a.noIndex = a.FreshTags || a.withoutIndex()
 	names, why := a.enabled(ctx, t)
 	if why != nil {
 		return nil, why

@@ -86,6 +86,14 @@ func (c *Collection) Assume(ctx context.Context, account, region string, jobs []
 	return nil
 }
 
+// ReadServing reads what copies and serves models, in all regions that were read, where that was not wanted before.
+func (c *Collection) ReadServing(ctx context.Context) {
+	c.want("bedrock:ListModelCopyJobs", "bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs")
+	for _, a := range c.accounts {
+		each(a.regions, func(g *region) { g.readServing(ctx) })
+	}
+}
+
 func (c *Collection) region(account, region string) (*region, error) {
 	a, ok := c.accounts[account]
 	if !ok {

@@ -97,18 +97,6 @@ func takeVPC(v *types.VpcConfig) (subnets, groups []string, has bool, evidence a
 	return v.SubnetIds, v.SecurityGroupIds, len(v.SubnetIds) > 0, map[string]any{"subnetIds": v.SubnetIds, "securityGroupIds": v.SecurityGroupIds}
 }
 
-func (g *region) tags(ctx context.Context, arn string) posture.Datum[map[string]string] {
-	in := &bedrock.ListTagsForResourceInput{ResourceARN: &arn}
-	return datum(call(ctx, g, "bedrock:ListTagsForResource", arn, g.bedrock.ListTagsForResource, in),
-		func(out *bedrock.ListTagsForResourceOutput) (map[string]string, error) {
-			tags := map[string]string{}
-			for _, tag := range out.Tags {
-				tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
-			}
-			return g.words.same(tags), nil
-		})
-}
-
 func (g *region) listModels(ctx context.Context) posture.List[*posture.Model] {
 	in := &bedrock.ListCustomModelsInput{IsOwned: aws.Bool(true), MaxResults: aws.Int32(pageSize)}
 	return list(ctx, g, "bedrock:ListCustomModels", "", g.bedrock.ListCustomModels, in,

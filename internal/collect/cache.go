@@ -11,35 +11,45 @@ import (
 	"example.com/cloister/internal/posture"
 )
 
-// cacheSchema changes whenever posture.JobDetail does.
-const cacheSchema = 1
+// cacheSchema changes whenever posture.JobDetail or posture.ModelDetail does.
+const cacheSchema = 2
 
-// cache keeps the records of the jobs of one region that have ended: they never change again. It holds the names and ARNs of
-// the record, in files with mode 0600. A damaged or older file is as good as none.
+// cache keeps the records of one region that never change again: those of jobs that have ended and of models that are made.
+// It holds the names and ARNs of the records, in files with mode 0600. A damaged or older file is as good as none.
 type cache struct {
-	path  string // "" keeps nothing
-	words *words
-
-	mu   sync.Mutex // guards jobs
-	old  map[string]cachedJob
-	jobs map[string]cachedJob
+	path   string // "" keeps nothing
+	jobs   shelf[posture.JobDetail]
+	models shelf[posture.ModelDetail]
 }
 
-type cachedJob struct {
-	Detail *posture.JobDetail `json:"detail"`
-	Source posture.Source     `json:"source"`
+// shelf keeps the records of one kind.
+type shelf[T any] struct {
+	open  bool          // else nothing is kept or taken
+	final func(*T) bool // says that a record never changes again
+
+	mu   sync.Mutex // guards now
+	then map[string]kept[T]
+	now  map[string]kept[T]
+}
+
+type kept[T any] struct {
+	Detail *T             `json:"detail"`
+	Source posture.Source `json:"source"`
 }
 
 type cacheFile struct {
-	Schema int                  `json:"schema"`
-	Jobs   map[string]cachedJob `json:"jobs"`
+	Schema int                                  `json:"schema"`
+	Jobs   map[string]kept[posture.JobDetail]   `json:"jobs"`
+	Models map[string]kept[posture.ModelDetail] `json:"models"`
 }
 
 func (g *region) openCache() *cache {
-	c := &cache{words: g.words, old: map[string]cachedJob{}, jobs: map[string]cachedJob{}}
-	if g.CacheDir == "" || g.Player != nil || !g.Wanted["bedrock:GetModelCustomizationJob"] {
+	c := &cache{}
+	c.jobs.final, c.models.final = (*posture.JobDetail).Terminal, (*posture.ModelDetail).Terminal
+	if g.CacheDir == "" || g.Player != nil {
 		return c
 	}
+	c.jobs.open, c.models.open = g.Wanted["bedrock:GetModelCustomizationJob"], g.Wanted["bedrock:GetCustomModel"]
 	place := "aws"
 	if base := g.bedrock.Options().BaseEndpoint; base != nil {
 		sum := sha256.Sum256([]byte(*base))
@@ -52,46 +62,72 @@ func (g *region) openCache() *cache {
 	}
 	var file cacheFile
 	if err := json.Unmarshal(text, &file); err == nil && file.Schema == cacheSchema {
-		c.old = file.Jobs
+		c.jobs.then, c.models.then = file.Jobs, file.Models
 	}
 	return c
 }
 
 // job returns the record of a job that has ended from the cache, or reads it.
-func (c *cache) job(j *posture.Job, read func() posture.Datum[*posture.JobDetail]) posture.Datum[*posture.JobDetail] {
-	if c.path == "" {
-		return read()
+func (c *cache) job(g *region, j *posture.Job, read func() posture.Datum[*posture.JobDetail]) posture.Datum[*posture.JobDetail] {
+	// The listing is of now: a record that differs is of another job.
+	d := c.jobs.record(j.ARN, func(d *posture.JobDetail) bool {
+		return d.ARN == j.ARN && d.Name == j.Name && d.Status == j.Status && d.Created.Equal(j.Created)
+	}, read)
+	if detail, known := d.Read(); known && d.Source().Cached {
+		g.words.job(detail)
 	}
-	c.mu.Lock()
-	kept, ok := c.old[j.ARN]
-	c.mu.Unlock()
-	// The listing is of now: a record whose status or date differs is of another job.
-	if !ok || kept.Detail == nil || kept.Detail.ARN != j.ARN || kept.Detail.Status != j.Status || !kept.Detail.Terminal() || !kept.Detail.Created.Equal(j.Created) {
-		d := read()
-		if detail, known := d.Read(); known && detail != nil && detail.Terminal() {
-			c.keep(j.ARN, cachedJob{detail, *d.Source()})
-		}
-		return d
-	}
-	c.keep(j.ARN, kept)
-	c.words.job(kept.Detail)
-	source := kept.Source
-	source.Cached = true
-	return posture.Known(kept.Detail, &source)
+	return d
 }
 
-func (c *cache) keep(arn string, job cachedJob) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.jobs[arn] = job
+// model returns the record of a model that is made from the cache, or reads it.
+func (c *cache) model(m *posture.Model, read func() posture.Datum[*posture.ModelDetail]) posture.Datum[*posture.ModelDetail] {
+	return c.models.record(m.ARN, func(d *posture.ModelDetail) bool {
+		return d.ARN == m.ARN && d.Name == m.Name && d.Created.Equal(m.Created)
+	}, read)
+}
+
+// record returns what was kept, if that is of the thing that is listed, or reads it, and keeps it for the next time if it is
+// final.
+func (s *shelf[T]) record(arn string, listed func(*T) bool, read func() posture.Datum[*T]) posture.Datum[*T] {
+	if !s.open {
+		return read()
+	}
+	if old := s.then[arn]; old.Detail != nil && s.final(old.Detail) && listed(old.Detail) {
+		s.keep(arn, old)
+		source := old.Source
+		source.Cached = true
+		return posture.Known(old.Detail, &source)
+	}
+	d := read()
+	if detail, known := d.Read(); known && detail != nil && s.final(detail) {
+		s.keep(arn, kept[T]{detail, *d.Source()})
+	}
+	return d
+}
+
+func (s *shelf[T]) keep(arn string, record kept[T]) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.now == nil {
+		s.now = map[string]kept[T]{}
+	}
+	s.now[arn] = record
+}
+
+// records are those of this audit, or the earlier ones if it met none: it may not have looked for any.
+func (s *shelf[T]) records() map[string]kept[T] {
+	if len(s.now) == 0 {
+		return s.then
+	}
+	return s.now
 }
 
 // save replaces the file by rename. A cache that cannot be written only costs calls next time.
 func (c *cache) save() {
-	if c.path == "" || len(c.jobs) == 0 {
+	if c.path == "" || len(c.jobs.now)+len(c.models.now) == 0 {
 		return
 	}
-	body, err := json.Marshal(cacheFile{cacheSchema, c.jobs})
+	body, err := json.Marshal(cacheFile{cacheSchema, c.jobs.records(), c.models.records()})
 	if err != nil {
 		return
 	}

@@ -53,7 +53,9 @@ type Options struct {
 	MaxAttempts int
 	// CallTimeout is the deadline of one attempt; 0 is 30 s.
 	CallTimeout time.Duration
-	// CacheDir, if not "", keeps the records of jobs that have ended between audits.
+	// FreshTags reads all tags of Bedrock itself, not of the index of tags, which may be some moments behind.
+	FreshTags bool
+	// CacheDir, if not "", keeps the records of jobs that have ended, and of models, between audits.
 	CacheDir string
 	// Recorder, if not nil, records what AWS answers; Player, if not nil, answers instead of AWS.
 	Recorder *tape.Recorder
@@ -103,6 +105,8 @@ type ManifestAccount struct {
 	Capabilities *Capabilities `json:"capabilities,omitempty"`
 	// Covered are the services that the capabilities speak for.
 	Covered []string `json:"covered,omitempty"`
+	// NoIndex says that no index of tags was asked.
+	NoIndex bool `json:"noIndex,omitempty"`
 }
 
 // Collection is what was read.
@@ -209,7 +213,7 @@ func (c *collector) manifest(inventory *posture.Inventory) error {
 	for _, inv := range inventory.Accounts {
 		one := ManifestAccount{ID: inv.ID, Name: inv.Name, Partition: inv.Partition, Status: inv.Status, Error: inv.Error}
 		if a := c.accounts[inv.ID]; a != nil {
-			one.Foreign, one.Capabilities, one.Covered = a.foreign, a.capabilities, a.covered
+			one.Foreign, one.Capabilities, one.Covered, one.NoIndex = a.foreign, a.capabilities, a.covered, a.noIndex
 		}
 		for _, r := range inv.Regions {
 			one.Regions = append(one.Regions, r.Name)

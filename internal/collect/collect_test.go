@@ -128,48 +128,6 @@ func TestEqualCalls(t *testing.T) {
 	})
 }
 
-// TestCache: the record of a job that has ended is not read again; one of a job that runs is, and a listing that differs wins.
-func TestCache(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	calls := func(patches ...awsfake.Patch) (int, *posture.Job) {
-		server := awsfake.New(good(t, patches...), awsfake.Options{Now: now})
-		o := options(t, server.HTTPClient())
-		o.CacheDir = dir
-		c := collected(t, o)
-		return counts(server)["bedrock:GetModelCustomizationJob"], c.Inventory.Accounts[0].Regions[1].Jobs.Items[0]
-	}
-	running := []awsfake.Patch{
-		{Path: "/accounts/" + account + "/regions/us-east-1/jobs/0/status", Set: "InProgress"},
-		{Path: "/accounts/" + account + "/regions/us-east-1/jobs/0/endTime", Delete: true},
-	}
-	for i, c := range []struct {
-		patches []awsfake.Patch
-		want    int
-	}{{running, 1}, {running, 1}, {nil, 1}, {nil, 0}, {running, 1}} {
-		n, job := calls(c.patches...)
-		if n != c.want {
-			t.Errorf("run %d read %d records, want %d", i+1, n, c.want)
-		}
-		if d, ok := job.Detail.Read(); !ok || d.Name != "support-2026-11" || job.Detail.Source().Cached != (n == 0) {
-			t.Errorf("run %d: %+v %+v", i+1, d, job.Detail.Source())
-		}
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "*", "*", "*.json"))
-	if err != nil || len(files) != 1 {
-		t.Fatalf("the cache has files %v, %v", files, err)
-	}
-	if info, err := os.Stat(files[0]); err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the cache file has mode %v, %v", info.Mode(), err)
-	}
-	if err := os.WriteFile(files[0], []byte("{damaged"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if n, _ := calls(); n != 1 {
-		t.Errorf("a damaged cache was believed")
-	}
-}
-
 // TestRetries: what may pass is tried again, what is refused is not.
 func TestRetries(t *testing.T) {
 	t.Parallel()

@@ -21,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3control"
 	endpoints "github.com/aws/smithy-go/endpoints"
@@ -59,6 +60,7 @@ func (a *account) coverage(asked string) []string {
 		"logs":       a.base("logs", cloudwatchlogs.NewFromConfig(a.cfg).Options().BaseEndpoint),
 		"s3":         a.base("s3", s3.NewFromConfig(a.cfg).Options().BaseEndpoint),
 		"s3control":  a.base("s3control", s3control.NewFromConfig(a.cfg).Options().BaseEndpoint),
+		"tag":        a.base("tag", tagging.NewFromConfig(a.cfg).Options().BaseEndpoint),
 	} {
 		if base != nil && *base == asked {
 			covered = append(covered, service)

@@ -7,8 +7,8 @@ import (
 	"example.com/cloister/internal/posture"
 )
 
-// Prove reads the tags of jobs, and, in accounts where one of them names a successor, what copies and serves models, as far
-// as the rules did not want it: the auditor asks for it only when a FAIL may be superseded.
+// Prove reads the tags of jobs from Bedrock itself, and, in accounts where one of them names a successor, what copies and
+// serves models, as far as the rules did not want it: the auditor asks for it only when a FAIL may be superseded.
 func (c *Collection) Prove(ctx context.Context, jobs []*posture.Job) {
 	c.want(posture.Proofs()...)
 	for _, a := range c.accounts {
@@ -16,8 +16,8 @@ func (c *Collection) Prove(ctx context.Context, jobs []*posture.Job) {
 		for _, g := range a.regions {
 			here := slices.DeleteFunc(slices.Clone(g.inv.Jobs.Items), func(j *posture.Job) bool { return !slices.Contains(jobs, j) })
 			each(here, func(j *posture.Job) {
-				if !j.Tags.Collected() {
-					j.Tags = g.tags(ctx, j.ARN)
+				if !j.Told().Collected() {
+					j.Proof = g.tags(ctx, j.ARN)
 				}
 			})
 			named = named || slices.ContainsFunc(here, claimed)
@@ -47,6 +47,6 @@ func (g *region) readServing(ctx context.Context) {
 
 // claimed says that a job's tags name a successor.
 func claimed(j *posture.Job) bool {
-	tags, _ := j.Tags.Read()
+	tags, _ := j.Told().Read()
 	return tags[posture.TagSupersededBy] != ""
 }

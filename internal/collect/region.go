@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	tagging "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"golang.org/x/sync/errgroup"
 
@@ -30,6 +31,7 @@ type region struct {
 	kms     *kms.Client
 	trails  *cloudtrail.Client
 	logs    *cloudwatchlogs.Client
+	tag     *tagging.Client
 
 	s3once   sync.Once
 	s3client *s3.Client
@@ -51,6 +53,7 @@ func (a *account) region(name string) *region {
 	g.kms = kms.NewFromConfig(g.config("kms"), func(o *kms.Options) { o.BaseEndpoint = g.base("kms", o.BaseEndpoint) })
 	g.trails = cloudtrail.NewFromConfig(g.config("cloudtrail"), func(o *cloudtrail.Options) { o.BaseEndpoint = g.base("cloudtrail", o.BaseEndpoint) })
 	g.logs = cloudwatchlogs.NewFromConfig(g.config("logs"), func(o *cloudwatchlogs.Options) { o.BaseEndpoint = g.base("logs", o.BaseEndpoint) })
+	g.tag = tagging.NewFromConfig(g.config("tag"), func(o *tagging.Options) { o.BaseEndpoint = g.base("tag", o.BaseEndpoint) })
 	return g
 }
 
@@ -139,17 +142,15 @@ func neverHadBedrock() []string {
 func (g *region) readRecords(ctx context.Context) {
 	cached := g.openCache()
 	all(
+		func() { g.readTags(ctx) },
 		func() {
 			each(g.inv.Jobs.Items, func(j *posture.Job) {
-				all(func() {
-					j.Detail = cached.job(j, func() posture.Datum[*posture.JobDetail] { return g.job(ctx, j.ARN) })
-				},
-					func() { j.Tags = g.tags(ctx, j.ARN) })
+				j.Detail = cached.job(g, j, func() posture.Datum[*posture.JobDetail] { return g.job(ctx, j.ARN) })
 			})
 		},
 		func() {
 			each(g.inv.Models.Items, func(m *posture.Model) {
-				all(func() { m.Detail = g.model(ctx, m.ARN) }, func() { m.Tags = g.tags(ctx, m.ARN) })
+				m.Detail = cached.model(m, func() posture.Datum[*posture.ModelDetail] { return g.model(ctx, m.ARN) })
 			})
 		},
 		func() {

@@ -40,7 +40,7 @@ type Session struct {
 
 // Services are the services that the auditor calls, as --endpoint names them.
 func Services() []string {
-	return []string{"bedrock", "cloudtrail", "ec2", "kms", "logs", "organizations", "s3", "s3control", "sts"}
+	return []string{"bedrock", "cloudtrail", "ec2", "kms", "logs", "organizations", "s3", "s3control", "sts", "tag"}
 }
 
 // load makes the SDK's configuration. profile "" is the session's.

@@ -108,6 +108,7 @@ func (r *Region) unreads() []*Unread {
 	for _, j := range r.Jobs.Items {
 		add(j.Detail.Why())
 		add(j.Tags.Why())
+		add(j.Proof.Why())
 	}
 	for _, m := range r.Models.Items {
 		add(m.Detail.Why())

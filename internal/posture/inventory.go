@@ -89,6 +89,16 @@ type Job struct {
 	Tags              Datum[map[string]string]
 	// Assumed says that the job does not exist: a plan asks what the rules would say of it.
 	Assumed bool
+	// Proof are the tags as Bedrock itself tells them, where a proof of succession asked; see Told.
+	Proof Datum[map[string]string]
+}
+
+// Told are the job's tags from Bedrock itself, which alone prove a succession: those of the index may be older.
+func (j *Job) Told() Datum[map[string]string] {
+	if s := j.Tags.Source(); s == nil || s.Operation == "tag:GetResources" {
+		return j.Proof
+	}
+	return j.Tags
 }
 
 // JobDetail is what GetModelCustomizationJob answers.
@@ -136,6 +146,9 @@ type ModelDetail struct {
 	Key               string
 	Created           time.Time
 }
+
+// Terminal says that the model is made, or failed to be, and never changes again.
+func (d *ModelDetail) Terminal() bool { return d.Status == "Active" || d.Status == "Failed" }
 
 // Serving is a custom model deployment or a provisioned throughput: what serves a model.
 type Serving struct {

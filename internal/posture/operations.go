@@ -71,6 +71,7 @@ func Operations() []Operation {
 		one("s3:HeadBucket", "s3:ListBucket", "S3Buckets", bucket),
 		one("s3:ListObjectsV2", "s3:ListBucket", "S3Buckets", bucket),
 		one("s3control:GetPublicAccessBlock", "s3:GetAccountPublicAccessBlock", "S3Account", "*"),
+		all("tag", "TagLists", "GetResources"),
 	)
 	slices.SortFunc(ops, func(a, b Operation) int { return strings.Compare(a.Name, b.Name) })
 	return ops

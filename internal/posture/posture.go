@@ -26,7 +26,7 @@ type Source struct {
 	// Page is the page of a listing, from 1; 0 for others.
 	Page int       `json:"page,omitempty"`
 	Time time.Time `json:"time,omitzero"`
-	// Cached says that the answer is of an earlier audit: records of jobs that have ended never change.
+	// Cached says that the answer is of an earlier audit: records of jobs that have ended, and of models, never change.
 	Cached bool `json:"cached,omitempty"`
 }
 

@@ -1,6 +1,7 @@
 package posture
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
@@ -14,14 +15,15 @@ const (
 )
 
 // ProofJobs are the jobs whose tags Supersede needs next: those with a FAIL of a supersedable rule, then the successors that
-// their tags name. It gives those whose tags nobody has asked for yet, so that calling it until it gives none ends.
+// their tags name. It gives those whose tags nobody has asked Bedrock for yet, so that calling it until it gives none ends.
+// A job that the index of tags knows, and that names no successor there, is not asked about.
 func ProofJobs(inventory *Inventory, results []Result, rules []*Rule) []*Job {
 	for _, a := range inventory.Accounts {
 		a.index()
 	}
 	var jobs []*Job
 	add := func(j *Job) {
-		if j != nil && !j.Tags.Collected() && !slices.Contains(jobs, j) {
+		if j != nil && !j.Told().Collected() && !slices.Contains(jobs, j) {
 			jobs = append(jobs, j)
 		}
 	}
@@ -35,11 +37,13 @@ func ProofJobs(inventory *Inventory, results []Result, rules []*Rule) []*Job {
 			continue
 		}
 		old := region.JobOf(r.Resource)
-		add(old)
 		if old == nil {
 			continue
 		}
-		if tags, ok := old.Tags.Read(); ok {
+		if tags, known := old.Tags.Read(); !known || tags[TagSupersededBy] != "" {
+			add(old)
+		}
+		if tags, ok := old.Told().Read(); ok {
 			add(region.job(tags[TagSupersededBy]))
 			if served := region.Deployments.Collected && region.Throughputs.Collected; tags[TagSupersededBy] != "" && !served && !slices.Contains(jobs, old) {
 				jobs = append(jobs, old)
@@ -89,7 +93,7 @@ func Supersede(inventory *Inventory, results []Result, rules []*Rule) []Result {
 		}
 		r.Status, r.SupersededBy = Superseded, successor.ARN
 		r.Message += "; superseded by job " + successor.Name + ", which passes"
-		r.Evidence = append(slices.Clone(r.Evidence), successor.Detail.Source(), old.Tags.Source(), successor.Tags.Source())
+		r.Evidence = append(slices.Clone(r.Evidence), successor.Detail.Source(), old.Told().Source(), successor.Told().Source())
 		r.Evidence = append(append(r.Evidence, region.Deployments.Pages...), region.Throughputs.Pages...)
 	}
 	return results
@@ -132,7 +136,7 @@ func (r *Region) successor(old *Job) *Job {
 	if !ok {
 		return nil
 	}
-	tags, ok := old.Tags.Read()
+	tags, ok := old.Told().Read()
 	if !ok || tags[TagSupersededBy] == "" || tags[TagSupersededBy] == old.ARN {
 		return nil
 	}
@@ -144,7 +148,7 @@ func (r *Region) successor(old *Job) *Job {
 	if !ok {
 		return nil
 	}
-	back, ok := job.Tags.Read()
+	back, ok := job.Told().Read()
 	switch {
 	case !ok || back[TagSupersedes] != old.ARN:
 		return nil
@@ -167,8 +171,21 @@ func sameOutput(a, b string) bool { return strings.TrimRight(a, "/") == strings.
 
 // unserved says that it is certain that nothing serves a model, nor a copy of it in any region that was read.
 func (a *Account) unserved(model string) bool {
+	found, unread := a.Serving(model)
+	return len(found) == 0 && len(unread) == 0
+}
+
+// Served is a deployment or throughput with the region that it is in. Copy says that it serves a copy of the model.
+type Served struct {
+	*Serving
+	Region string
+	Copy   bool
+}
+
+// Serving lists what serves a model, or a copy of it in any region that was read, and says what is not known of that.
+func (a *Account) Serving(model string) (found []Served, unread []string) {
 	if model == "" {
-		return true // the job made none
+		return nil, nil // the job made none
 	}
 	models := []string{model}
 	for i := 0; i < len(models); i++ {
@@ -177,7 +194,7 @@ func (a *Account) unserved(model string) bool {
 				continue
 			}
 			if !complete(r.Copies) {
-				return false
+				return nil, []string{"which copies of models " + r.Name + " has" + because(r.Copies.Why)}
 			}
 			for _, c := range r.Copies.Items {
 				if c.Source == models[i] && c.Status != "Failed" && !slices.Contains(models, c.Target) {
@@ -194,14 +211,25 @@ func (a *Account) unserved(model string) bool {
 		if !slices.ContainsFunc(models, func(m string) bool { return strings.HasPrefix(m, r.arn("bedrock", "")) }) {
 			continue
 		}
-		if !complete(r.Deployments) || !complete(r.Throughputs) || slices.ContainsFunc(models, func(m string) bool { return len(r.servedBy(m)) > 0 }) {
-			return false
+		if !complete(r.Deployments) || !complete(r.Throughputs) {
+			unread = append(unread, "what serves models in "+r.Name+because(cmp.Or(r.Deployments.Why, r.Throughputs.Why)))
+		}
+		for _, m := range models {
+			for _, s := range r.servedBy(m) {
+				found = append(found, Served{s, r.Name, m != model})
+			}
 		}
 	}
-	return true
+	return found, unread
 }
 
-// complete says that a listing was read to its end, or is of an endpoint that does not have the operation.
+func because(why *Unread) string {
+	if why == nil {
+		return " was not read"
+	}
+	return ": " + why.Operation + ": " + why.Code + ": " + why.Message
+}
+
 func complete[T any](l List[T]) bool { return l.Why == nil && l.Collected }
 
 // Settle lets MC-LIF-005 follow what became of the FAILs that it counts: those that are SUPERSEDED or MUTED are

@@ -1,6 +1,8 @@
 package posture_test
 
 import (
+	"net/http"
+	"strings"
 	"testing"
 
 	"example.com/cloister/internal/awsfake"
@@ -87,6 +89,7 @@ func TestSuccession(t *testing.T) {
 		}, nil, posture.Fail},
 		{"copies unread", nil, []awsfake.Fault{fault("bedrock:ListModelCopyJobs", awsfake.AccessDenied)}, posture.Fail},
 		{"tags unread", nil, []awsfake.Fault{fault("bedrock:ListTagsForResource", awsfake.AccessDenied)}, posture.Fail},
+		{"the index of tags unread", nil, []awsfake.Fault{fault("tag:GetResources", awsfake.AccessDenied)}, posture.Superseded},
 		{"deployments unread", nil, []awsfake.Fault{fault("bedrock:ListCustomModelDeployments", awsfake.AccessDenied)}, posture.Fail},
 		{"throughputs unread", nil, []awsfake.Fault{fault("bedrock:ListProvisionedModelThroughputs", awsfake.AccessDenied)}, posture.Fail},
 	} {
@@ -138,3 +141,38 @@ func prove(t *testing.T, o collect.Options, chosen []*posture.Rule) []posture.Re
 	}
 	return posture.Settle(posture.Supersede(c.Inventory, results, rules(t)))
 }
+
+// TestIndexProvesNothing: the index of tags may be older than the tags. It chooses whom to ask; Bedrock itself proves.
+func TestIndexProvesNothing(t *testing.T) {
+	t.Parallel()
+	untagged := []awsfake.Patch{{Path: "~/jobs/1/tags/" + posture.TagSupersededBy, Delete: true}}
+	for _, c := range []struct {
+		name           string
+		bedrock, index []awsfake.Patch // besides the succession
+		rules          []string
+		want           posture.Status
+	}{
+		{"both know it", nil, nil, nil, posture.Superseded},
+		{"the index alone, as it was before", untagged, nil, nil, posture.Fail},
+		{"Bedrock alone, as it is since now", nil, untagged, nil, posture.Fail},
+		{"Bedrock alone, without the index", nil, untagged, []string{"MC-JOB-001"}, posture.Superseded},
+	} {
+		chosen := rules(t, c.rules...)
+		bedrock := awsfake.New(world(t, "", succession(c.bedrock...)...), awsfake.Options{Now: now}).HTTPClient()
+		index := awsfake.New(world(t, "", succession(c.index...)...), awsfake.Options{Now: now}).HTTPClient()
+		o := options(awsfake.New(world(t, ""), awsfake.Options{Now: now}), chosen)
+		o.HTTP = doer(func(req *http.Request) (*http.Response, error) {
+			if strings.HasSuffix(req.Header.Get("X-Amz-Target"), ".GetResources") {
+				return index.Do(req)
+			}
+			return bedrock.Do(req)
+		})
+		if got := statusOf(prove(t, o, chosen), "MC-JOB-001", oldJob); got != c.want {
+			t.Errorf("%s: MC-JOB-001 is %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+type doer func(*http.Request) (*http.Response, error)
+
+func (d doer) Do(req *http.Request) (*http.Response, error) { return d(req) }

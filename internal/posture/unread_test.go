@@ -53,10 +53,11 @@ func members() map[string][2]string {
 		"cloudtrail:GetTrailStatus":                      {"", "IsLogging"},
 		"cloudtrail:GetEventSelectors":                   {"", ""},
 		"logs:DescribeLogGroups":                         {"", "logGroups[].logGroupName"},
+		"tag:GetResources":                               {"", "ResourceTagMappingList[].ResourceARN"},
 	}
 }
 
-// mixed are patches that make some rules fail: a second job without network and key, with its model, and a bucket without
+// mixed are patches that make some rules fail: a second job without network and key, a model without tags, and a bucket without
 // encryption of its own.
 func mixed() []awsfake.Patch {
 	job := map[string]any{
@@ -69,6 +70,7 @@ func mixed() []awsfake.Patch {
 	}
 	return []awsfake.Patch{
 		{Path: "~/jobs/-", Set: job},
+		{Path: "~/models/1/tags", Set: map[string]any{}},
 		{Path: "~b/acme-output/encryption/Rules/0/ApplyServerSideEncryptionByDefault", Set: map[string]any{"SSEAlgorithm": "AES256"}},
 	}
 }

@@ -18,6 +18,7 @@ import (
 // Names of the checks, as --accept-unchecked takes them.
 const (
 	checkRole    = "role-network"
+	checkExists  = "role"
 	checkS3      = "s3-reachable"
 	checkKey     = "key"
 	checkBase    = "base-model"
@@ -25,12 +26,14 @@ const (
 	checkQuota   = "quota"
 	checkServing = "serving"
 	checkNames   = "names"
+	checkMends   = "mends"
 )
 
 // preconditions makes the checks of a new job, and returns what must still hold when it is created.
 func (p *planner) preconditions(ctx context.Context, c *remedy.Change, f *failing, d *posture.JobDetail, create map[string]any) []remedy.Condition {
 	client := p.caller(c.Account, c.Region)
 	conditions := p.free(c, create)
+	conditions = append(conditions, p.roleExists(ctx, c, client, create)...)
 	conditions = append(conditions, p.base(ctx, c, client, d)...)
 	if key, _ := create["customModelKmsKeyId"].(string); key != "" {
 		conditions = append(conditions, p.keyUsable(ctx, c, key)...)
@@ -130,7 +133,7 @@ func (p *planner) data(ctx context.Context, c *remedy.Change, r *posture.Region,
 	for _, uri := range uris {
 		held, status, why := p.object(ctx, c, r, d, uri)
 		p.check(checkData, c.ID, status, "%s: %s", uri, why)
-		if status == remedy.CheckOK {
+		if status != remedy.CheckRefused && held.Expect != nil {
 			conditions = append(conditions, held)
 		}
 	}
@@ -172,11 +175,13 @@ func (p *planner) object(ctx context.Context, c *remedy.Change, r *posture.Regio
 		switch {
 		case err != nil:
 			return held, remedy.NotChecked, "the answer has no date of an object"
+		case written.Equal(d.Created.Truncate(time.Second)): // S3 tells whole seconds
+			return held, remedy.NotChecked, fmt.Sprintf("%v was written %s, in the second in which the old job was created: before or after it", fields[0], text)
 		case !written.Before(d.Created):
 			return held, remedy.CheckRefused, fmt.Sprintf("%v was written %s, after the old job was created %s: the new model would learn something else", fields[0], text, d.Created.UTC().Format(time.RFC3339))
 		}
 	}
-	return held, remedy.CheckOK, fmt.Sprintf("%d objects, unchanged since the old job", len(objects))
+	return held, remedy.CheckOK, fmt.Sprintf("unchanged since the old job (objects: %d)", len(objects))
 }
 
 // objectsQuery picks name, ETag and date of the objects that a URI names: the one of that name, or all below the prefix.
@@ -220,6 +225,25 @@ func roleActions() []any {
 		"ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DescribeDhcpOptions", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
 		"ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission", "ec2:CreateTags",
 	})
+}
+
+// roleExists wants the role to be there: AWS looks at it only once the job is asked for.
+func (p *planner) roleExists(ctx context.Context, c *remedy.Change, client *awscall.Client, create map[string]any) []remedy.Condition {
+	role, _ := create["roleArn"].(string)
+	held, err := p.hold(ctx, client, remedy.Condition{
+		Text: "role " + role, Call: "iam:GetRole", Parameters: parameters(map[string]any{"RoleName": role[strings.LastIndexByte(role, '/')+1:]}),
+		Query: "Role.Arn", Absent: []string{"NoSuchEntity"},
+	})
+	switch {
+	case err != nil:
+		p.check(checkExists, c.ID, remedy.NotChecked, "%v", err)
+		return nil
+	case held.Expect != role:
+		p.check(checkExists, c.ID, remedy.CheckRefused, "the account has no role %s: name another with --role", role)
+		return nil
+	}
+	p.check(checkExists, c.ID, remedy.CheckOK, "%s exists; its policies are not evaluated", role)
+	return []remedy.Condition{held}
 }
 
 // role asks AWS whether the role may attach interfaces. Only AWS can say.

@@ -80,7 +80,7 @@ func (p *planner) begin(r *posture.Result, region, title string) *remedy.Change 
 		Predicted: []remedy.Prediction{{Rule: r.Rule, Resource: r.Resource, Status: posture.Pass}},
 		Hazards:   []string{}, Lasting: []string{}, Reaches: []string{},
 	})
-	if len(r.Jobs) > 0 {
+	if len(r.Jobs) > 0 && r.Type != posture.TypeJob {
 		c.Reaches = append(c.Reaches, "jobs that use it: "+strings.Join(r.Jobs, ", "))
 	}
 	return c
@@ -154,7 +154,7 @@ func (p *planner) keyRotation(_ context.Context, r *posture.Result) error {
 	rotates := func(expect bool) remedy.Condition {
 		return remedy.Condition{Text: "rotation of key " + r.Name, Call: "kms:GetKeyRotationStatus", Parameters: parameters(in), Query: "KeyRotationEnabled", Expect: expect}
 	}
-	p.plan.Cost = remedy.Cost{Text: "not known: key material of each rotation is billed by the month"}
+	p.costs(c.Account, "key material of each rotation is billed by the month")
 	p.simple(c, "enable rotation of key "+r.Name, "kms:EnableKeyRotation", in, rotates(false), rotates(true), remedy.Undo{
 		Text: "disable rotation of key " + r.Name + " again", Call: "kms:DisableKeyRotation", Class: remedy.Reversible, Parameters: parameters(in),
 	})
@@ -185,7 +185,7 @@ func (p *planner) versioning(ctx context.Context, r *posture.Result) error {
 	c := p.begin(r, region, "keep versions of the objects of bucket "+r.Name)
 	c.Hazards = append(c.Hazards, "old versions are kept and billed until a lifecycle rule or somebody deletes them")
 	c.Lasting = append(c.Lasting, "versioning can only be suspended, never taken off: versions that were made meanwhile stay")
-	p.plan.Cost = remedy.Cost{Text: "not known: versions of objects are billed as storage"}
+	p.costs(c.Account, "versions of objects are billed as storage")
 	after := state
 	after.Expect = "Enabled"
 	put := func(status string) map[string]any {
@@ -226,7 +226,7 @@ func (p *planner) accessLogs(ctx context.Context, r *posture.Result) error {
 	c.Hazards = append(c.Hazards,
 		"S3 delivers only if the policy of "+p.LogBucket+" lets logging.s3.amazonaws.com write: that is not checked",
 		"logs come within hours, best effort, and are billed as storage")
-	p.plan.Cost = remedy.Cost{Text: "not known: access logs are billed as storage"}
+	p.costs(c.Account, "access logs are billed as storage")
 	after := state
 	after.Expect = p.LogBucket
 	put := func(status map[string]any) map[string]any {
@@ -264,7 +264,7 @@ func (p *planner) flowLogs(_ context.Context, r *posture.Result) error {
 	c.Hazards = append(c.Hazards, "flow logs are billed by what they deliver; the destination's policy must let them in: that is not checked")
 	c.Lasting = append(c.Lasting, "what was delivered meanwhile stays where it is")
 	c.Reaches = append(c.Reaches, "every interface of "+r.Name+" is recorded, not only those of jobs")
-	p.plan.Cost = remedy.Cost{Text: "not known: flow logs are billed by what they deliver"}
+	p.costs(c.Account, "flow logs are billed by what they deliver")
 	look := parameters(map[string]any{"Filter": []any{map[string]any{"Name": "resource-id", "Values": []any{r.Name}}}})
 	full := "(FlowLogs || `[]`)[?FlowLogStatus == 'ACTIVE' && TrafficType == 'ALL' && DeliverLogsStatus != 'FAILED'].FlowLogId"
 	own := "(FlowLogs || `[]`)[?contains((Tags || `[]`)[?Key == '" + flowTag + "'].Value, '${token}')].FlowLogId"
@@ -311,7 +311,7 @@ func (p *planner) invocationLogs(ctx context.Context, r *posture.Result) error {
 	c.Hazards = append(c.Hazards, "the logs hold prompts and answers: they need the care that the data needs", "logs are billed; the bucket's policy or the role must let Bedrock write: that is not checked")
 	c.Reaches = append(c.Reaches, "every invocation in "+r.Region+" of the account, of all models")
 	c.Lasting = append(c.Lasting, "what was logged meanwhile stays where it is")
-	p.plan.Cost = remedy.Cost{Text: "not known: logs are billed by what they hold"}
+	p.costs(c.Account, "logs are billed by what they hold")
 	after := state
 	after.Expect = p.InvocationBucket
 	if p.InvocationGroup != "" {

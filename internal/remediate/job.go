@@ -4,10 +4,13 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/aws/smithy-go"
 
 	"example.com/cloister/internal/awscall"
 	"example.com/cloister/internal/posture"
@@ -127,9 +130,7 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 		return fmt.Errorf("job %s: %w", f.job.ARN, err)
 	}
 	if by := old.jobTags[posture.TagSupersededBy]; by != "" {
-		for i := range f.results {
-			p.leave(&f.results[i], "the job's tags name a successor already: %s", by)
-		}
+		p.successor(f, d, by)
 		return nil
 	}
 	to, ok, err := p.target(ctx, f, d)
@@ -158,15 +159,18 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 			"the new model, unless --delete-created is given",
 		},
 	})
+	if old.modelGone {
+		c.Hazards = append(c.Hazards, "the old model was deleted, and its tags with it: the new model gets none")
+	}
 	if !d.Ended.IsZero() {
 		c.Seconds = d.Ended.Sub(d.Created).Round(time.Second).Seconds()
 	}
-	served := p.serving(ctx, c, d.Model)
+	served, known := p.serving(c, d.Model)
 	conditions := p.preconditions(ctx, c, f, d, create)
 	p.newJob(c, old, d, create, conditions)
-	p.serve(c, d.Model, served)
-	p.cost(account)
-	return p.predict(ctx, c, f, d, create, len(served) == 0 || p.SwitchServing)
+	stays := p.serve(c, served, known)
+	p.costs(account, "AWS bills training by tokens and epochs, and storage of each model by the month: a job's record has neither")
+	return p.predict(ctx, c, f, d, create, !stays)
 }
 
 // newJob adds the steps: create, wait, compare, and say on the old job which one replaces it.
@@ -237,6 +241,9 @@ func sourceOf(ctx context.Context, client *awscall.Client, arn string) (source, 
 	if model, _ := s.record["outputModelArn"].(string); model != "" {
 		s.customTags, err = tagsOf(ctx, client, model)
 	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok && api.ErrorCode() == "ResourceNotFoundException" {
+		s.modelGone, err = true, nil
+	}
 	return s, err
 }
 
@@ -302,17 +309,6 @@ func (p *planner) listed(ctx context.Context, client *awscall.Client, call, list
 		}
 		in["nextToken"] = next
 	}
-}
-
-// cost says what the new jobs cost.
-func (p *planner) cost(account string) {
-	if p.read.Cloister(account) {
-		if p.plan.Cost.Known {
-			p.plan.Cost.Text = "nothing but the time of your own machine"
-		}
-		return
-	}
-	p.plan.Cost = remedy.Cost{Text: "not known: AWS bills training by tokens and epochs, and storage of each model by the month; a job's record has neither"}
 }
 
 // number of a JSON value; 0 if it is none.

@@ -1,6 +1,7 @@
 package remediate
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -59,6 +60,7 @@ func (p *planner) predict(ctx context.Context, c *remedy.Change, f *failing, d *
 			c.Predicted = append(c.Predicted, remedy.Prediction{Rule: r.Rule, Resource: r.Resource, Status: r.Status, Message: r.Message})
 		}
 	}
+	p.mends(c, f, results, job.ARN, key)
 	for i := range f.results {
 		r := &f.results[i]
 		was := remedy.Prediction{Rule: r.Rule, Resource: r.Resource, Status: posture.Superseded, Message: "by the new job"}
@@ -72,11 +74,39 @@ func (p *planner) predict(ctx context.Context, c *remedy.Change, f *failing, d *
 		case create["roleArn"] != d.Role:
 			was.Status, was.Message = posture.Fail, "a job with another role is no successor"
 		case !unserved:
-			was.Status, was.Message = posture.Fail, "something serves the old model"
+			was.Status, was.Message = posture.Fail, "something serves the old model, or that was not read"
 		}
 		c.Predicted = append(c.Predicted, was)
 	}
+	mended := func(one remedy.Prediction) int {
+		if slices.ContainsFunc(c.Findings, func(f remedy.Finding) bool { return f.Rule == one.Rule }) {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(c.Predicted, func(a, b remedy.Prediction) int { // what it is about first
+		return cmp.Or(mended(a)-mended(b), strings.Compare(a.Rule, b.Rule))
+	})
 	return p.read.Assume(ctx, c.Account, c.Region, nil, nil)
+}
+
+// mends is the check that the new job passes the rules that the old one fails: it costs, and must be worth it.
+func (p *planner) mends(c *remedy.Change, f *failing, results []posture.Result, arn, key string) {
+	for i := range f.results {
+		rule := f.results[i].Rule
+		at := slices.IndexFunc(results, func(r posture.Result) bool { return r.Rule == rule && r.Resource == arn })
+		switch {
+		case rule == "MC-MOD-001" && key == "":
+			p.check(checkMends, c.ID, remedy.CheckRefused, "the new model would fail %s too: it has no customer managed key", rule)
+		case rule == "MC-MOD-001":
+		case at < 0:
+			p.check(checkMends, c.ID, remedy.NotChecked, "%s says nothing of the new job", rule)
+		case results[at].Status == posture.Fail:
+			p.check(checkMends, c.ID, remedy.CheckRefused, "the new job would fail %s too: %s", rule, results[at].Message)
+		case results[at].Status != posture.Pass:
+			p.check(checkMends, c.ID, remedy.NotChecked, "whether the new job passes %s: %s", rule, results[at].Message)
+		}
+	}
 }
 
 func passOf(ok bool) posture.Status {

@@ -52,6 +52,7 @@ type source struct {
 	record              map[string]any
 	arn                 string
 	jobTags, customTags map[string]string
+	modelGone           bool
 }
 
 // target is what the new job gets instead of what the old one has.
@@ -85,19 +86,19 @@ func recreate(old source, to target) (create map[string]any, compared []remedy.M
 	create["customModelName"], why["customModelName"] = to.modelName, "the old model keeps its name"
 	create["roleArn"] = remedy.Literal(old.record["roleArn"])
 	if to.role != "" {
-		create["roleArn"], why["roleArn"] = to.role, "--role"
+		create["roleArn"], why["roleArn"] = remedy.Literal(to.role), "--role"
 	}
 	if key, ok := old.record["outputModelKmsKeyArn"]; ok {
-		create["customModelKmsKeyId"] = key
+		create["customModelKmsKeyId"] = remedy.Literal(key)
 	}
 	if to.key != "" {
-		create["customModelKmsKeyId"], why["customModelKmsKeyId"] = to.key, "the old job has no customer managed key, or another was asked for"
+		create["customModelKmsKeyId"], why["customModelKmsKeyId"] = remedy.Literal(to.key), "the old job has no customer managed key, or another was asked for"
 	}
 	if vpc, ok := old.record["vpcConfig"]; ok {
-		create["vpcConfig"] = vpc
+		create["vpcConfig"] = remedy.Literal(vpc)
 	}
 	if len(to.subnets) > 0 {
-		create["vpcConfig"] = map[string]any{"subnetIds": texts(to.subnets), "securityGroupIds": texts(to.groups)}
+		create["vpcConfig"] = remedy.Literal(map[string]any{"subnetIds": texts(to.subnets), "securityGroupIds": texts(to.groups)})
 		why["vpcConfig"] = cmp.Or(to.vpc, "the subnets that were asked for")
 	}
 	create["clientRequestToken"], why["clientRequestToken"] = "${token}", "made from the plan's hash and the step"
@@ -159,7 +160,12 @@ func texts(values []string) []any {
 
 // compare puts the old job beside the new one, member by member.
 func compare(old source, create map[string]any, why map[string]string) []remedy.Member {
-	was := map[string]any{"jobTags": tagList(old.jobTags), "customModelTags": tagList(old.customTags)}
+	was := map[string]any{}
+	for name, tags := range map[string]map[string]string{"jobTags": old.jobTags, "customModelTags": old.customTags} {
+		if len(tags) > 0 {
+			was[name] = tagList(tags)
+		}
+	}
 	for name, d := range decided() {
 		if value, ok := old.record[d[1]]; ok {
 			was[name] = remedy.Literal(value)

@@ -95,6 +95,10 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 			return true
 		})
 	}
+	if len(o.Audit.Selection.Jobs) > 0 || slices.ContainsFunc(o.Audit.Rules, func(r *posture.Rule) bool { return slices.Contains(recreates(), r.ID) }) {
+		o.Audit.Also = append(o.Audit.Also, "bedrock:ListModelCustomizationJobs", getJob, "bedrock:GetCustomModel") // a model's job
+	}
+	o.Audit.Collect.FreshTags = true
 	outcome, err := audit.Run(ctx, o.Audit)
 	if err != nil {
 		return nil, err
@@ -114,6 +118,9 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 
 func (p *planner) make(ctx context.Context, results []posture.Result) error {
 	results = p.chosen(results)
+	if slices.ContainsFunc(results, func(r posture.Result) bool { return slices.Contains(recreates(), r.Rule) }) {
+		p.read.ReadServing(ctx)
+	}
 	for _, job := range jobsOf(p.inventory, results) {
 		if err := p.job(ctx, job); err != nil {
 			return err
@@ -165,6 +172,8 @@ func (p *planner) chosen(results []posture.Result) []posture.Result {
 			failing = append(failing, r)
 		case r.Status == posture.Error && !r.Accepted, p.Findings != nil:
 			p.leave(&r, "it is %s now: %s", r.Status, r.Message)
+		case r.Status == posture.NotApplicable && p.unserved(&r):
+			p.leave(&r, "%s", r.Message)
 		}
 	}
 	for id, f := range p.Findings {
@@ -174,6 +183,12 @@ func (p *planner) chosen(results []posture.Result) []posture.Result {
 		}
 	}
 	return failing
+}
+
+// unserved says that the endpoint does not serve what the rule of a result reads: it may fail, and nobody can tell.
+func (p *planner) unserved(r *posture.Result) bool {
+	rule, ok := p.Audit.Pack.Rule(r.Rule)
+	return ok && slices.Contains(Mends(), r.Rule) && slices.ContainsFunc(rule.AllReads(), func(operation string) bool { return !p.read.Serves(r.Account, operation) })
 }
 
 func (p *planner) leave(r *posture.Result, format string, args ...any) {
@@ -206,9 +221,17 @@ func (p *planner) order() {
 func (p *planner) accounts() {
 	for _, a := range p.inventory.Accounts {
 		if slices.ContainsFunc(p.plan.Changes, func(c remedy.Change) bool { return c.Account == a.ID }) {
-			p.plan.Accounts = append(p.plan.Accounts, remedy.Account{ID: a.ID, Partition: a.Partition, Endpoint: a.Foreign})
+			p.plan.Accounts = append(p.plan.Accounts, remedy.Account{ID: a.ID, Partition: a.Partition, Endpoint: a.Foreign, Regions: regions(a)})
 		}
 	}
+}
+
+func regions(a *posture.Account) []string {
+	var names []string
+	for _, r := range a.Regions {
+		names = append(names, r.Name)
+	}
+	return names
 }
 
 // served refuses what the endpoint says not to serve.
@@ -233,6 +256,20 @@ func (p *planner) served() {
 
 func (p *planner) check(name, change, status, format string, args ...any) {
 	p.plan.Checks = append(p.plan.Checks, remedy.Check{Name: name, Change: change, Status: status, Why: fmt.Sprintf(format, args...)})
+}
+
+// costs notes what a change costs. On a Cloister it is the user's own machine.
+func (p *planner) costs(account, what string) {
+	switch {
+	case p.read.Cloister(account):
+		if p.plan.Cost.Known {
+			p.plan.Cost.Text = "nothing but the time of your own machine"
+		}
+	case p.plan.Cost.Known:
+		p.plan.Cost = remedy.Cost{Text: "not known: " + what}
+	case !strings.Contains(p.plan.Cost.Text, what):
+		p.plan.Cost.Text += "; " + what
+	}
 }
 
 // change begins a change.

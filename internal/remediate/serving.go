@@ -1,84 +1,41 @@
 package remediate
 
 import (
-	"context"
+	"cmp"
 	"fmt"
+	"slices"
 
-	"example.com/cloister/internal/collect"
+	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/remedy"
 )
 
-// served is what serves an old model.
-type served struct {
-	arn, name, status string
-	throughput        bool
+// what names what serves a model.
+func what(s posture.Served) string {
+	kind := "deployment "
+	if s.Kind == "throughput" {
+		kind = "provisioned throughput "
+	}
+	return kind + cmp.Or(s.Name, s.ARN)
 }
 
-func (s served) what() string {
-	if s.throughput {
-		return "provisioned throughput " + s.name
-	}
-	return "deployment " + s.name
-}
-
-// serving lists what serves a model in the region of a change. What cannot be read is a check that was not made.
-func (p *planner) serving(ctx context.Context, c *remedy.Change, model string) []served {
-	if model == "" {
-		return nil
-	}
-	found, unread := Serving(ctx, p.read, c.Account, c.Region, model)
+// serving lists what serves an old model or its copies. What cannot be read is a check that was not made.
+func (p *planner) serving(c *remedy.Change, model string) (found []posture.Served, known bool) {
+	found, unread := p.account(c.Account).Serving(model)
 	for _, why := range unread {
 		p.check(checkServing, c.ID, remedy.NotChecked, "what serves the old model: %s", why)
 	}
-	return found
+	return found, len(unread) == 0
 }
 
-// Serving lists the deployments and throughputs that serve a model, or are changing to it, and says what was not read.
-func Serving(ctx context.Context, read *collect.Collection, account, region, model string) (found []served, unread []string) {
-	for _, one := range []struct {
-		call, items, arn, name string
-		throughput             bool
-	}{
-		{"bedrock:ListCustomModelDeployments", "modelDeploymentSummaries", "customModelDeploymentArn", "customModelDeploymentName", false},
-		{"bedrock:ListProvisionedModelThroughputs", "provisionedModelSummaries", "provisionedModelArn", "provisionedModelName", true},
-	} {
-		if !read.Serves(account, one.call) {
-			continue // the endpoint has none
-		}
-		in := map[string]any{"maxResults": 1000}
-		for {
-			members, err := get(ctx, Client(read, account, region), one.call, in)
-			if err != nil {
-				unread = append(unread, err.Error())
-				break
-			}
-			items, _ := members[one.items].([]any)
-			for _, item := range items {
-				m, _ := item.(map[string]any)
-				if m["modelArn"] != model && m["desiredModelArn"] != model {
-					continue
-				}
-				s := served{throughput: one.throughput}
-				s.arn, _ = m[one.arn].(string)
-				s.name, _ = m[one.name].(string)
-				s.status, _ = m["status"].(string)
-				found = append(found, s)
-			}
-			next, _ := members["nextToken"].(string)
-			if next == "" {
-				break
-			}
-			in["nextToken"] = next
-		}
-	}
-	return found, unread
-}
-
-// serve says what serves the old model, and with --switch-serving adds the steps that let it serve the new one, last.
-func (p *planner) serve(c *remedy.Change, model string, found []served) {
-	if len(found) == 0 {
+// serve says what serves the old model, and with --switch-serving adds the steps that let it serve the new one, last. It
+// returns whether something goes on serving the old one, or may.
+func (p *planner) serve(c *remedy.Change, found []posture.Served, known bool) (stays bool) {
+	if !known {
+		c.Reaches = append(c.Reaches, "what serves the old model was not read: it goes on, and the audit takes no job for superseded before it has read that")
+		stays = true
+	} else if len(found) == 0 {
 		c.Reaches = append(c.Reaches, "nothing else: the old job and its model stay as they are")
-		return
+		return false
 	}
 	waited := ""
 	for _, s := range p.steps {
@@ -86,39 +43,80 @@ func (p *planner) serve(c *remedy.Change, model string, found []served) {
 			waited = "${" + s.step.ID + ".modelArn}"
 		}
 	}
+	switched := false
 	for _, s := range found {
-		if !p.SwitchServing {
-			c.Reaches = append(c.Reaches, s.what()+" goes on serving the old model: --switch-serving changes it, as the last step")
-			continue
+		switch {
+		case s.Region != c.Region:
+			stays = true
+			c.Reaches = append(c.Reaches, what(s)+" in "+s.Region+" goes on serving a copy of the old model: copy the new model there by hand")
+		case !p.SwitchServing:
+			stays = true
+			c.Reaches = append(c.Reaches, what(s)+" goes on serving the old model: --switch-serving changes it, as the last step")
+		default:
+			switched = true
+			c.Reaches = append(c.Reaches, what(s)+", which answers its callers with the new model from the last step on")
+			p.step(c, phaseServe, switchTo(s, waited))
 		}
-		c.Reaches = append(c.Reaches, s.what()+", which answers its callers with the new model from the last step on")
-		p.step(c, phaseServe, switchTo(s, model, waited))
 	}
-	if p.SwitchServing {
+	if switched {
 		c.Hazards = append(c.Hazards, "callers get answers of the new model as soon as the switch is made; a throughput changes only to models of the same base")
+	}
+	return stays
+}
+
+// successor is for a job that was made again already: with --switch-serving, what still serves its model serves the new one.
+func (p *planner) successor(f *failing, d *posture.JobDetail, by string) {
+	leave := func(format string, args ...any) {
+		for i := range f.results {
+			p.leave(&f.results[i], format, args...)
+		}
+	}
+	next := f.region.JobOf(by)
+	if next == nil || !p.SwitchServing {
+		leave("the job's tags name a successor already, which the audit does not take for one: %s; if it is none, take the tag %s off", by, posture.TagSupersededBy)
+		return
+	}
+	is, ok := next.Detail.Read()
+	found, _ := p.account(f.region.Account.ID).Serving(d.Model)
+	found = slices.DeleteFunc(found, func(s posture.Served) bool { return s.Region != f.region.Name })
+	if !ok || is.Status != "Completed" || is.Model == "" || len(found) == 0 {
+		leave("the job's tags name a successor already, and nothing can be switched to its model: %s", by)
+		return
+	}
+	c := p.change(remedy.Change{
+		Title: "let what serves the model of " + f.job.Name + " serve that of " + next.Name, Class: remedy.Careful, Account: f.region.Account.ID, Region: f.region.Name,
+		Resource: f.job.ARN, Name: f.job.Name, Findings: findings(f.results), Predicted: []remedy.Prediction{},
+		Reaches: []string{}, Hazards: []string{"callers get answers of the new model as soon as the switch is made; a throughput changes only to models of the same base"}, Lasting: []string{},
+	})
+	for i := range f.results {
+		c.Predicted = append(c.Predicted, remedy.Prediction{Rule: f.results[i].Rule, Resource: f.results[i].Resource, Status: posture.Superseded, Message: "by " + next.Name})
+	}
+	for _, s := range found {
+		c.Reaches = append(c.Reaches, what(s)+", which answers its callers with the new model")
+		p.step(c, phaseServe, switchTo(s, is.Model))
 	}
 }
 
-// switchTo is the step that lets s serve the model to in place of from.
-func switchTo(s served, from, to string) remedy.Step {
-	step := remedy.Step{Kind: remedy.KindCall, Class: remedy.Careful, Text: "let " + s.what() + " serve the new model"}
+// switchTo is the step that lets s serve another model.
+func switchTo(s posture.Served, to string) remedy.Step {
+	step := remedy.Step{Kind: remedy.KindCall, Class: remedy.Careful, Text: "let " + what(s) + " serve the new model"}
 	id, read, query, target := "customModelDeploymentIdentifier", "bedrock:GetCustomModelDeployment", "[modelArn, status]", "modelArn"
 	now, good := "[modelArn, updateDetails.modelArn]", "Active"
 	step.Call = "bedrock:UpdateCustomModelDeployment"
-	if s.throughput {
+	if s.Kind == "throughput" {
 		step.Call, read = "bedrock:UpdateProvisionedModelThroughput", "bedrock:GetProvisionedModelThroughput"
 		id, target, now, good = "provisionedModelId", "desiredModelId", "[modelArn, desiredModelArn]", "InService"
 	}
-	self := parameters(map[string]any{id: s.arn})
+	self := parameters(map[string]any{id: s.ARN})
 	after := remedy.Condition{
-		Text: s.what() + " serves the new model", Call: read, Parameters: self, Query: fmt.Sprintf("contains(%s, `\"%s\"`)", now, to), Expect: true,
+		Text: what(s) + " serves the new model", Call: read, Parameters: self, Query: fmt.Sprintf("contains(%s, `\"%s\"`)", now, to), Expect: true,
 	}
-	step.Parameters = filled(map[string]any{id: s.arn, target: to})
-	step.Before = []remedy.Condition{{Text: s.what() + " serves the old model", Call: read, Parameters: self, Query: query, Expect: []any{from, good}}}
+	step.Parameters = filled(map[string]any{id: s.ARN, target: to})
+	step.Before = []remedy.Condition{{Text: what(s) + " serves the old model", Call: read, Parameters: self, Query: query, Expect: []any{s.Model, good}}}
 	step.After = &after
 	step.Undo = []remedy.Undo{{
-		Text: "let " + s.what() + " serve the old model again", Call: step.Call, Class: remedy.Careful,
-		Parameters: parameters(map[string]any{id: s.arn, target: from}), When: &after,
+		Text: "let " + what(s) + " serve the old model again", Call: step.Call, Class: remedy.Careful,
+		Parameters: parameters(map[string]any{id: s.ARN, target: s.Model}), When: &after,
 	}}
 	return step
 }

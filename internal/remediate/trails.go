@@ -99,7 +99,7 @@ func (p *planner) changeTrail(ctx context.Context, trail *posture.Trail, found [
 	}
 	c.Hazards = append(c.Hazards, "data events are billed by the event, and a second trail that records management events is billed too")
 	c.Lasting = append(c.Lasting, "what was recorded meanwhile stays in the trail's bucket")
-	p.plan.Cost = remedy.Cost{Text: "not known: CloudTrail bills data events, and management events of a second trail, by the event"}
+	p.costs(c.Account, "CloudTrail bills data events, and management events of a second trail, by the event")
 	management := slices.ContainsFunc(found, func(r posture.Result) bool { return r.Rule == "MC-LOG-003" })
 	if management {
 		p.flags(c, trail, flags)

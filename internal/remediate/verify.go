@@ -21,6 +21,8 @@ type Verification struct {
 	Unread  []string `json:"unread"`
 	// Open are the steps that were not made.
 	Open []string `json:"open"`
+	// RolledBack says that the plan was taken back afterwards.
+	RolledBack bool `json:"rolledBack,omitempty"`
 }
 
 // Verdict is a rule's verdict beside the one that was predicted.
@@ -33,16 +35,17 @@ type Verdict struct {
 	Message   string         `json:"message"`
 }
 
-// Good says that every step was made, everything was read, and every verdict is what was predicted, or better.
+// Good says that every step was made and not taken back, everything was read, and every verdict is what was predicted, or
+// better.
 func (v *Verification) Good() bool {
-	return len(v.Open) == 0 && len(v.Unread) == 0 && !slices.ContainsFunc(v.Verdicts, func(one Verdict) bool {
+	return !v.RolledBack && len(v.Open) == 0 && len(v.Unread) == 0 && !slices.ContainsFunc(v.Verdicts, func(one Verdict) bool {
 		return one.Now != one.Predicted && one.Now != posture.Pass && one.Now != posture.Superseded
 	})
 }
 
 // Verify audits again exactly what a plan touched.
 func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, records []remedy.Record) (*Verification, error) {
-	v := &Verification{Plan: hash, Verdicts: []Verdict{}, Losses: []string{}, Serving: []string{}, Unread: []string{}, Open: []string{}}
+	v := &Verification{Plan: hash, Verdicts: []Verdict{}, Losses: []string{}, Serving: []string{}, Unread: []string{}, Open: []string{}, RolledBack: remedy.RolledBack(records)}
 	var ids []string
 	for _, c := range p.Changes {
 		for _, one := range c.Predicted {
@@ -55,9 +58,11 @@ func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, r
 	if o.Rules, err = o.Pack.Choose(ids, nil, nil, nil); err != nil {
 		return nil, err
 	}
-	o.Collect.Regions = nil
+	o.Collect.Regions, o.Collect.FreshTags = nil, true
+	for _, a := range p.Accounts {
+		o.Collect.Regions = append(o.Collect.Regions, a.Regions...)
+	}
 	for _, s := range p.Steps {
-		o.Collect.Regions = append(o.Collect.Regions, s.Region)
 		if !remedy.StateOf(records, s.ID).Done {
 			v.Open = append(v.Open, s.ID+" "+s.Text)
 		}
@@ -66,6 +71,7 @@ func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, r
 	if err != nil {
 		return nil, err
 	}
+	outcome.Read.ReadServing(ctx)
 	for i := range p.Changes {
 		v.change(ctx, outcome, p, &p.Changes[i], records)
 	}
@@ -122,9 +128,14 @@ func (v *Verification) change(ctx context.Context, outcome *audit.Outcome, p *re
 	if oldModel == "" {
 		return
 	}
-	found, unread := Serving(ctx, outcome.Read, c.Account, c.Region, oldModel)
-	v.Unread = append(v.Unread, unread...)
-	for _, s := range found {
-		v.Serving = append(v.Serving, fmt.Sprintf("change %s: %s (%s) still serves %s", c.ID, s.what(), s.status, oldModel))
+	for _, a := range outcome.Read.Inventory.Accounts {
+		if a.ID != c.Account {
+			continue
+		}
+		found, unread := a.Serving(oldModel)
+		v.Unread = append(v.Unread, unread...)
+		for _, s := range found {
+			v.Serving = append(v.Serving, fmt.Sprintf("change %s: %s in %s (%s) still serves %s", c.ID, what(s), s.Region, s.Status, oldModel))
+		}
 	}
 }

@@ -20,6 +20,7 @@ import (
 func EmitCLI(w io.Writer, p *Plan, hash string) error {
 	r := &Runner{Plan: p, Hash: hash, Journal: &Journal{}}
 	var lines []string
+	waited := map[string]string{} // change to the variable with its job's status
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		lines = append(lines, "", ansi.Visible("# "+s.ID+" "+s.Text+", account "+s.Account))
@@ -30,6 +31,12 @@ func EmitCLI(w io.Writer, p *Plan, hash string) error {
 		commands, err := r.commands(s)
 		if err != nil {
 			return fmt.Errorf("step %s: %w", s.ID, err)
+		}
+		if status := waited[s.Change]; status != "" { // nothing more for a job that failed
+			commands[0] = `[ "$` + status + `" = Completed ] && ` + commands[0]
+		}
+		if s.Kind == KindWait {
+			waited[s.Change] = variable(s.ID, "status")
 		}
 		lines = append(lines, commands...)
 	}
@@ -58,7 +65,8 @@ func (r *Runner) commands(s *Step) ([]string, error) {
 	}
 	var command string
 	if s.Kind == KindWait {
-		command = "while [ \"$(" + get + " --query status --output text)\" = InProgress ]; do sleep 60; done"
+		status := variable(s.ID, "status")
+		command = "while " + status + "=$(" + get + " --query status --output text); [ \"$" + status + "\" = InProgress ]; do sleep 60; done; echo \"$" + status + "\""
 	} else if command, err = m.call(s, members); err != nil {
 		return nil, err
 	}

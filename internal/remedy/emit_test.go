@@ -107,7 +107,10 @@ func TestKebab(t *testing.T) {
 const stub = `#!/bin/sh
 printf '%s\0' "$#" "$@" >>"$AWS_LOG"
 while [ $# -gt 1 ]; do
-	if [ "$1" = --query ]; then printf 'got %s $(touch pwned) *\n' "$2"; fi
+	case "$1 $2" in
+	"--query status") echo "$AWS_STATUS" ;;
+	"--query "*) printf 'got %s $(touch pwned) *\n' "$2" ;;
+	esac
 	shift
 done
 `
@@ -138,6 +141,28 @@ func TestEmittedCommands(t *testing.T) {
 	}
 }
 
+// TestEmittedFailure: of a job that did not complete nothing more is said, and the commands end as a failure.
+func TestEmittedFailure(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("no sh")
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"aws": stub, "script": emitted(t, sample())} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd := exec.CommandContext(t.Context(), "sh", "script")
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "AWS_LOG=log", "AWS_STATUS=Failed")
+	if out, err := cmd.CombinedOutput(); err == nil || string(out) != "Failed\n" {
+		t.Errorf("%v: %s", err, out)
+	}
+	if log, err := os.ReadFile(filepath.Join(dir, "log")); err != nil || !bytes.Contains(log, []byte("enable-key-rotation")) || bytes.Contains(log, []byte("tag-resource")) {
+		t.Errorf("%v: %q", err, log)
+	}
+}
+
 // runEmitted runs the commands of the sample plan with value wherever an account's texts come in.
 func runEmitted(t *testing.T, shell, value string) {
 	t.Helper()
@@ -162,8 +187,8 @@ func runEmittedPlan(t *testing.T, shell string, p *Plan) {
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), shell, "-eu", "script")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "AWS_LOG=log")
-	if out, err := cmd.CombinedOutput(); err != nil || len(out) > 0 {
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "AWS_LOG=log", "AWS_STATUS=Completed")
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "Completed\n" {
 		script, _ := os.ReadFile(filepath.Join(dir, "script"))
 		t.Fatalf("%v: %s\n%s", err, out, script)
 	}
@@ -322,7 +347,7 @@ func TestPolicies(t *testing.T) {
 		title              string
 		rollback, deletion bool
 	}{{"apply", false, false}, {"apply and rollback", true, false}, {"apply and rollback --delete-created", true, true}} {
-		policies := Policies(p, c.rollback, c.deletion)
+		policies := Policies(p, PolicyOptions{Rollback: c.rollback, Delete: c.deletion})
 		if len(policies) != 2 {
 			t.Errorf("%s: %d policies", c.title, len(policies))
 		}
@@ -346,6 +371,15 @@ func TestPolicies(t *testing.T) {
 			}
 		}
 	}
+	reads := Policies(p, PolicyOptions{Reads: true})
+	for _, account := range []string{here, there} {
+		out.WriteString("# reads, account " + account + "\n" + reads[account])
+		for _, name := range awscall.Names() {
+			if awscall.Changes(name) && strings.Contains(reads[account], `"`+name+`"`) {
+				t.Errorf("reads: %s changes something", name)
+			}
+		}
+	}
 	golden(t, "policies.txt", out.String())
 	p = sample()
 	var in object
@@ -353,7 +387,7 @@ func TestPolicies(t *testing.T) {
 	in["baseModelIdentifier"], in["customModelKmsKeyId"] = "arn:aws-us-gov:bedrock:us-east-1:111122223333:custom-model/amazon.nova-micro-v1:0:128k/abc", nil
 	delete(in, "customModelKmsKeyId")
 	p.Steps[0].Parameters, p.Accounts[0].Partition = js(in), "aws-us-gov"
-	text := Policies(p, true, true)[here]
+	text := Policies(p, PolicyOptions{Rollback: true, Delete: true})[here]
 	for _, want := range []string{
 		`"arn:aws-us-gov:bedrock:us-east-1:111122223333:custom-model/amazon.nova-micro-v1:0:128k/abc"`, `"arn:aws-us-gov:bedrock:us-east-1:111122223333:model-customization-job/amazon.nova-micro-v1:0:128k/*"`,
 		`"arn:aws-us-gov:bedrock:us-east-1:111122223333:custom-model/amazon.nova-micro-v1:0:128k/*"`,

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -110,9 +111,12 @@ func (j *Journal) open(name string) error {
 	return nil
 }
 
-// ReadJournal reads a journal without taking it.
+// ReadJournal reads a journal without taking it. Without one there are no records: the plan was not applied.
 func ReadJournal(name string) ([]Record, error) {
 	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -184,8 +188,15 @@ func (j *Journal) add(r Record) error {
 	return nil
 }
 
-// Close gives the journal back. The lock's file stays: another process may have opened it already.
-func (j *Journal) Close() error { return errors.Join(j.file.Close(), j.lock.Unlock()) }
+// Close gives the journal back. One without a record goes: nothing was applied. The lock's file stays: another process may
+// have opened it already.
+func (j *Journal) Close() error {
+	err := j.file.Close()
+	if len(j.Records) == 0 {
+		err = errors.Join(err, os.Remove(j.file.Name()))
+	}
+	return errors.Join(err, j.lock.Unlock())
+}
 
 // begun is the first record; nil if nothing was applied.
 func begun(records []Record) *Record {

@@ -89,8 +89,18 @@ func TestJournal(t *testing.T) {
 			t.Errorf("%s is %v, %v: others can read it", filepath.Base(file), info.Mode(), err)
 		}
 	}
-	if _, err := ReadJournal(name + "x"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("a journal that is not there: %v", err)
+	if records, err := ReadJournal(name + "x"); records != nil || err != nil {
+		t.Errorf("a journal that is not there: %v, %v", records, err)
+	}
+	j, err := OpenJournal(name + "y")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := os.Stat(name + "y"); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a journal without a record stays: %v", err)
 	}
 	if got := JournalName("a/plan.json"); got != "a/plan.json.journal" {
 		t.Errorf("JournalName = %s", got)

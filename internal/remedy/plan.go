@@ -61,6 +61,8 @@ type Account struct {
 	Partition string `json:"partition"`
 	// Endpoint is the endpoint's URL when it is not AWS's: a plan is applied where it was made for.
 	Endpoint string `json:"endpoint,omitempty"`
+	// Regions are those that were read: what serves a model is looked for in all of them.
+	Regions []string `json:"regions"`
 }
 
 // Change is what is done about one resource.
@@ -496,10 +498,9 @@ func (a Approval) Allows(p *Plan, hash string) error {
 	if a.Hash != hash { // no secret
 		return &DriftError{What: fmt.Sprintf("the plan's hash is %s, not the one that was approved; read it again: remediate show", hash)}
 	}
-	for _, name := range p.Unchecked() {
-		if !slices.Contains(a.Unchecked, name) {
-			lacks = append(lacks, "--accept-unchecked "+name)
-		}
+	unchecked := slices.DeleteFunc(p.Unchecked(), func(name string) bool { return slices.Contains(a.Unchecked, name) })
+	if len(unchecked) > 0 {
+		lacks = append(lacks, "--accept-unchecked "+strings.Join(unchecked, ","))
 	}
 	if !p.Cost.Known && !a.Cost {
 		lacks = append(lacks, "--accept-unknown-cost")

@@ -206,7 +206,7 @@ func TestAllows(t *testing.T) {
 	}{
 		{"all", nil, Approval{Unchecked: both, Cost: true}, nil, ""},
 		{"more than all", []func(*Plan){known, checked}, Approval{Unchecked: []string{"x"}, Cost: true, Destructive: true}, nil, ""},
-		{"nothing", nil, Approval{}, []string{"--accept-unchecked quota", "--accept-unchecked role-network", "--accept-unknown-cost"}, ""},
+		{"nothing", nil, Approval{}, []string{"--accept-unchecked quota,role-network", "--accept-unknown-cost"}, ""},
 		{"one of two", nil, Approval{Unchecked: []string{"quota"}, Cost: true}, []string{"--accept-unchecked role-network"}, ""},
 		{"a part of a name", nil, Approval{Unchecked: []string{"quota", "role"}, Cost: true}, []string{"--accept-unchecked role-network"}, ""},
 		{"without the cost", []func(*Plan){checked}, Approval{}, []string{"--accept-unknown-cost"}, ""},
@@ -272,6 +272,7 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 		_ = EmitCLI(&out, p, hash) // there are parameters that it refuses
-		_ = Policies(p, true, true)
+		_ = Policies(p, PolicyOptions{Rollback: true, Delete: true})
+		_ = Policies(p, PolicyOptions{Reads: true})
 	})
 }

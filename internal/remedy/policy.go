@@ -17,18 +17,29 @@ type Statement struct {
 	Condition map[string]map[string]string `json:",omitempty"`
 }
 
-// Policies are, by account, the IAM policies with the write permissions of a plan: for its resources only. withRollback adds
-// those that a rollback needs, withDelete those of --delete-created.
-func Policies(p *Plan, withRollback, withDelete bool) map[string]string {
+// PolicyOptions say what else a policy allows besides the calls of a plan.
+type PolicyOptions struct {
+	// Reads are the reads alone that applying and verifying need, without the writes.
+	Reads bool
+	// Rollback adds what a rollback needs, Delete what one with --delete-created needs.
+	Rollback, Delete bool
+}
+
+// Policies are, by account, IAM policies with the permissions that a plan needs; the writes are for its resources only.
+func Policies(p *Plan, o PolicyOptions) map[string]string {
 	byAccount := map[string][]Statement{}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		account := p.account(s.Account)
+		if o.Reads {
+			byAccount[s.Account] = append(byAccount[s.Account], reading(s))
+			continue
+		}
 		if s.Kind == KindCall {
 			byAccount[s.Account] = append(byAccount[s.Account], permissions(p, account, s, s.Call, s.Parameters)...)
 		}
 		for _, u := range s.Undo {
-			if withRollback && (withDelete || !u.Created) {
+			if o.Rollback && (o.Delete || !u.Created) {
 				byAccount[s.Account] = append(byAccount[s.Account], permissions(p, account, s, u.Call, u.Parameters)...)
 			}
 		}
@@ -38,6 +49,31 @@ func Policies(p *Plan, withRollback, withDelete bool) map[string]string {
 		out[account] = document(merge(statements))
 	}
 	return out
+}
+
+// reading are the reads of a step, its conditions and its undos.
+func reading(s *Step) Statement {
+	var calls []string
+	if s.Kind != KindCall {
+		calls = append(calls, s.Call)
+	}
+	for _, c := range s.Before {
+		calls = append(calls, c.Call)
+	}
+	if s.After != nil {
+		calls = append(calls, s.After.Call)
+	}
+	for _, u := range s.Undo {
+		if u.When != nil {
+			calls = append(calls, u.When.Call)
+		}
+	}
+	for i, call := range calls {
+		if call == "s3:ListObjectsV2" { // its permission has another name
+			calls[i] = "s3:ListBucket"
+		}
+	}
+	return Statement{Effect: "Allow", Action: calls, Resource: []string{"*"}}
 }
 
 func (p *Plan) account(id string) *Account {
@@ -91,13 +127,15 @@ func permissions(p *Plan, a *Account, s *Step, call string, parameters json.RawM
 		return statements
 	case "ec2:CreateFlowLogs":
 		statements := allow(flowLogResources(in, arn)...)
-		statements = append(statements, Statement{Effect: "Allow", Action: []string{"ec2:CreateTags"}, Resource: []string{arn("ec2", "vpc-flow-log/*")}})
+		statements = append(statements,
+			Statement{Effect: "Allow", Action: []string{"ec2:CreateTags"}, Resource: []string{arn("ec2", "vpc-flow-log/*")}},
+			Statement{Effect: "Allow", Action: []string{"logs:CreateLogDelivery"}, Resource: []string{"*"}})
 		if role := str("DeliverLogsPermissionArn"); role != "" {
 			statements = append(statements, pass(role, "vpc-flow-logs.amazonaws.com"))
 		}
 		return statements
 	case "ec2:DeleteFlowLogs":
-		return allow(arn("ec2", "vpc-flow-log/*"))
+		return append(allow(arn("ec2", "vpc-flow-log/*")), Statement{Effect: "Allow", Action: []string{"logs:DeleteLogDelivery"}, Resource: []string{"*"}})
 	case "s3:PutBucketVersioning", "s3:PutBucketLogging":
 		return allow("arn:" + a.Partition + ":s3:::" + str("Bucket"))
 	}

@@ -54,7 +54,7 @@ func sample() *Plan {
 	}
 	return &Plan{
 		Schema: PlanSchema, Tool: posture.Tool{Name: "cloister", Version: "1.2.3"}, Created: clock(),
-		Accounts: []Account{{ID: here, Partition: "aws"}, {ID: there, Partition: "aws", Endpoint: "http://127.0.0.1:4566"}},
+		Accounts: []Account{{ID: here, Partition: "aws", Regions: []string{east}}, {ID: there, Partition: "aws", Endpoint: "http://127.0.0.1:4566", Regions: []string{east}}},
 		Changes: []Change{
 			{
 				ID: "1", Title: "make job support again as support-r1", Class: Recreate, Account: here, Region: east, Resource: oldJob, Name: "support",

@@ -13,6 +13,7 @@ func (r *Runner) Rollback(ctx context.Context, deleteCreated bool) error {
 	if err := r.mine(); err != nil {
 		return err
 	}
+	r.why = nil
 	if err := r.settleOpen(ctx); err != nil {
 		return err
 	}

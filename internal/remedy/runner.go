@@ -95,7 +95,7 @@ func (r *Runner) mine() error {
 }
 
 func (r *Runner) run(ctx context.Context) error {
-	r.failed = map[string]bool{}
+	r.failed, r.why, r.drift = map[string]bool{}, nil, nil
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
 		if StateOf(r.Journal.Records, s.ID).Done || r.failed[s.Change] {

@@ -117,7 +117,7 @@ func TestApplyRefuses(t *testing.T) {
 		{"hash", func(_ *rig, a *Approval) { a.Hash = strings.Repeat("0", 64) }, drift, "not the one that was approved"},
 		{"no hash", func(_ *rig, a *Approval) { a.Hash = "" }, drift, "not the one that was approved"},
 		{"changed plan", func(r *rig, _ *Approval) { r.Hash = strings.Repeat("0", 64) }, drift, "not the one that was approved"},
-		{"unchecked", func(_ *rig, a *Approval) { a.Unchecked = nil }, lacks, "--accept-unchecked quota, --accept-unchecked role-network"},
+		{"unchecked", func(_ *rig, a *Approval) { a.Unchecked = nil }, lacks, "--accept-unchecked quota,role-network"},
 		{"cost", func(_ *rig, a *Approval) { a.Cost = false }, lacks, "--accept-unknown-cost"},
 		{"class D", func(r *rig, _ *Approval) { r.Plan.Steps[4].Class = Destructive }, lacks, "--allow D"},
 		{"refused check", func(r *rig, _ *Approval) { r.Plan.Checks[0].Status = CheckRefused }, other, "the plan is refused: names"},

@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -93,7 +94,7 @@ func (s *sheet) change(p *Plan, c *Change) {
 		s.Blank()
 		s.beside(c.Compared)
 	}
-	s.list("Steps", steps(p, c.ID))
+	s.steps(p, c.ID)
 	s.list("The next audit will say", predictions(c.Predicted))
 	s.list("Reaches", c.Reaches)
 	s.list("Hazards", c.Hazards)
@@ -107,20 +108,30 @@ func (c Class) meaning() string {
 	case Careful:
 		return "can be undone, may break something"
 	case Recreate:
-		return "makes a new, paid resource"
+		return "makes something new, which AWS bills"
 	default:
 		return "cannot be undone"
 	}
 }
 
-func steps(p *Plan, change string) []string {
-	var lines []string
+// steps writes the calls of a change, and what those that change something are made with. A new job stands beside the old one.
+func (s *sheet) steps(p *Plan, change string) {
+	s.Blank()
+	s.line(3, ansi.Bold, "Steps")
 	for i := range p.Steps {
-		if s := &p.Steps[i]; s.Change == change {
-			lines = append(lines, fmt.Sprintf("%s  %s (%s, class %s)", s.ID, s.Text, s.Call, s.Class))
+		step := &p.Steps[i]
+		if step.Change != change {
+			continue
+		}
+		s.line(5, ansi.Plain, fmt.Sprintf("%s  %s (%s, class %s)", step.ID, step.Text, step.Call, step.Class))
+		var in map[string]any
+		if step.Kind != KindCall || step.Call == createJob || json.Unmarshal(step.Parameters, &in) != nil {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(in)) {
+			s.line(10, ansi.Dim, shown(name+": "+text(in[name])))
 		}
 	}
-	return lines
 }
 
 func predictions(list []Prediction) []string {
@@ -268,6 +279,9 @@ func (s *sheet) left(p *Plan) {
 }
 
 func (s *sheet) checks(p *Plan) {
+	if len(p.Checks) == 0 {
+		return
+	}
 	s.Blank()
 	s.line(0, ansi.Bold, "Checks")
 	style := map[string]string{CheckOK: ansi.Green, CheckRefused: ansi.Red, NotChecked: ansi.Yellow}
@@ -299,8 +313,8 @@ func (s *sheet) end(p *Plan, hash, file string) {
 // Accepts are the flags that a plan's approval needs besides the hash.
 func Accepts(p *Plan) string {
 	var flags strings.Builder
-	for _, name := range p.Unchecked() {
-		flags.WriteString(" --accept-unchecked " + name)
+	if names := p.Unchecked(); len(names) > 0 {
+		flags.WriteString(" --accept-unchecked " + strings.Join(names, ","))
 	}
 	if !p.Cost.Known {
 		flags.WriteString(" --accept-unknown-cost")

@@ -98,7 +98,8 @@ FAKED = {
         PutEventSelectors""",
     ),
     "logs": ("2014-03-28", "DescribeLogGroups"),
-    "iam": ("2010-05-08", "SimulatePrincipalPolicy"),
+    "iam": ("2010-05-08", "GetRole SimulatePrincipalPolicy"),
+    "tag": ("2017-01-26", "GetResources"),
     "sts": ("2011-06-15", "GetCallerIdentity AssumeRole"),
     "servicequotas": ("2019-06-24", "ListServiceQuotas"),
     "organizations": (
@@ -107,8 +108,8 @@ FAKED = {
     ),
 }
 
-# Where botocore's folder is not called as credential scopes call the service.
-FOLDER = {"servicequotas": "service-quotas"}
+# Where botocore's folder is not called as credential scopes call the service, or as its actions in IAM, which reports use.
+FOLDERS = {"servicequotas": "service-quotas", "tag": "resourcegroupstaggingapi"}
 
 METADATA = ("apiVersion", "endpointPrefix", "jsonVersion", "protocol", "serviceId", "signingName", "targetPrefix", "xmlNamespace")
 REF = ("shape", "location", "locationName", "queryName", "streaming", "flattened", "xmlAttribute",
@@ -170,7 +171,8 @@ def as_sdk(shapes):
 
 
 def trim(service, version, served):
-    path = pathlib.Path(botocore.__file__).parent / "data" / FOLDER.get(service, service) / version / "service-2.json.gz"
+    folder = pathlib.Path(botocore.__file__).parent / "data" / FOLDERS.get(service, service)
+    path = folder / version / "service-2.json.gz"
     model = json.loads(gzip.decompress(path.read_bytes()))
     missing = set(served) - set(model["operations"])
     if missing:
