@@ -176,6 +176,7 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 // newJob adds the steps: create, wait, compare, and say on the old job which one replaces it.
 func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, create map[string]any, conditions []remedy.Condition) {
 	name, _ := create["jobName"].(string)
+	model, _ := create["customModelName"].(string)
 	byName := filled(map[string]any{"jobIdentifier": name})
 	created := p.step(c, phaseCreate, remedy.Step{
 		Kind: remedy.KindCall, Class: remedy.Recreate, Text: "create job " + name, Call: "bedrock:CreateModelCustomizationJob", Parameters: filled(create),
@@ -191,9 +192,12 @@ func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, cre
 				When: &remedy.Condition{Text: "job " + name + " runs", Call: getJob, Parameters: byName, Query: "status", Expect: "InProgress"},
 			},
 			{
-				Text: "delete model " + fmt.Sprint(create["customModelName"]), Call: "bedrock:DeleteCustomModel", Class: remedy.Destructive, Created: true,
-				Parameters: filled(map[string]any{"modelIdentifier": create["customModelName"]}),
-				When:       &remedy.Condition{Text: "job " + name + " made a model", Call: getJob, Parameters: byName, Query: "status", Expect: "Completed"},
+				Text: "delete model " + model, Call: "bedrock:DeleteCustomModel", Class: remedy.Destructive, Created: true,
+				Parameters: filled(map[string]any{"modelIdentifier": model}),
+				When: &remedy.Condition{
+					Text: "model " + model + " is of job " + name, Call: "bedrock:GetCustomModel", Parameters: filled(map[string]any{"modelIdentifier": model}),
+					Query: "jobName", Expect: name, Absent: []string{"ResourceNotFoundException"},
+				},
 			},
 		},
 	})
