@@ -133,6 +133,9 @@ func TestTornLine(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%d bytes of the line: %v", end-last, err)
 		}
+		if now, err := os.ReadFile(name); err != nil || len(now) != last && end != len(text) {
+			t.Fatalf("%d bytes of the line: OpenJournal leaves %d bytes of it", end-last, len(now)-last)
+		}
 		if err := errors.Join(j.add(Record{Record: recordDone, Step: "1.4"}), j.Close()); err != nil {
 			t.Fatal(err)
 		}

@@ -221,6 +221,9 @@ func (k *caller) Call(ctx context.Context, call string, parameters json.RawMessa
 	if awscall.Changes(call) {
 		c.writes = append(c.writes, call)
 	}
+	if err == nil {
+		err = ctx.Err() // nobody waits for the answer any more
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -164,6 +164,35 @@ func TestRollbackGoesOn(t *testing.T) {
 	}
 }
 
+// TestRollbackOnce: what was taken back is not taken back again, also where no condition would say so.
+func TestRollbackOnce(t *testing.T) {
+	t.Parallel()
+	p := sample()
+	p.Steps[1].Undo[0].When = nil
+	r := start(t, p, newCloud())
+	if err := r.Apply(t.Context(), r.whole()); err != nil {
+		t.Fatal(err)
+	}
+	r.cloud.on = func(_ int, call string) (error, bool) {
+		if call == "bedrock:UntagResource" {
+			return apiError("AccessDeniedException", 403), false
+		}
+		return nil, false
+	}
+	for range 2 {
+		if err := r.next(t).Rollback(t.Context(), false); err == nil {
+			t.Error("no error")
+		}
+	}
+	r.cloud.on = nil
+	if err := r.next(t).Rollback(t.Context(), false); err != nil {
+		t.Error(err)
+	}
+	if want := append(writes(), "kms:DisableKeyRotation", "bedrock:UntagResource"); !slices.Equal(r.cloud.writes, want) {
+		t.Errorf("writes %v, want %v", r.cloud.writes, want)
+	}
+}
+
 // TestRollbackSettles: what the plan was doing when it was stopped is looked for first, and taken back if it was done.
 func TestRollbackSettles(t *testing.T) {
 	t.Parallel()
