@@ -9,6 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -104,6 +105,8 @@ type operation struct {
 	changes bool
 	make    func(context.Context, aws.Config, json.RawMessage) (*Answer, error)
 	check   func(json.RawMessage) error
+	// input and output are the SDK's structures.
+	input, output reflect.Type
 }
 
 func find(name string) (operation, bool) {
@@ -127,7 +130,7 @@ func write[C, I, O, P any](name string, client func(aws.Config) C, method func(C
 func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, method func(C, context.Context, *I, ...func(*P)) (*O, error)) operation {
 	small := lower(Service(name))
 	return operation{
-		name: name, changes: changes,
+		name: name, changes: changes, input: reflect.TypeFor[I](), output: reflect.TypeFor[O](),
 		check: func(parameters json.RawMessage) error {
 			var in I
 			return decode(parameters, &in, small)
@@ -155,16 +158,22 @@ func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, 
 	}
 }
 
-// careful retries only what a service refused as too many: whether a call that got no answer was made, a read finds out.
+// careful retries only what a service refused as too many: whether a call that got no answer was made, a read finds out. The
+// answer to a second one would hide that it was ("there is no such model").
 func careful(usual func() aws.Retryer) func() aws.Retryer {
 	return func() aws.Retryer {
-		return retry.NewStandard(func(o *retry.StandardOptions) {
-			o.Retryables = []retry.IsErrorRetryable{retry.RetryableErrorCode{Codes: retry.DefaultThrottleErrorCodes}}
-			if usual != nil {
-				o.MaxAttempts = usual().MaxAttempts()
-			}
-		})
+		if usual == nil {
+			return &patient{retry.NewStandard()}
+		}
+		return &patient{usual()}
 	}
+}
+
+type patient struct{ aws.Retryer }
+
+// IsErrorRetryable says so of throttling alone.
+func (p *patient) IsErrorRetryable(err error) bool {
+	return retry.IsErrorThrottles(retry.DefaultThrottles).IsErrorThrottle(err) == aws.TrueTernary && p.Retryer.IsErrorRetryable(err)
 }
 
 // requestID notes the request id of a call.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 	"slices"
 	"strconv"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	bedrock "github.com/aws/aws-sdk-go-v2/service/bedrock/types"
+	iam "github.com/aws/aws-sdk-go-v2/service/iam/types"
 )
 
 // The SDK's structures and AWS's members meet by name: the field JobName is the member jobName, or JobName where the API
@@ -30,6 +32,9 @@ func unions() []reflect.Type {
 		reflect.TypeFor[bedrock.RequestMetadataFiltersMemberNotEquals](),
 		reflect.TypeFor[bedrock.RequestMetadataFiltersMemberAndAll](),
 		reflect.TypeFor[bedrock.RequestMetadataFiltersMemberOrAll](),
+		reflect.TypeFor[iam.PolicyIdentifierMemberInlinePolicyIdentifier](),
+		reflect.TypeFor[iam.PolicyIdentifierMemberPolicyArn](),
+		reflect.TypeFor[iam.PolicyIdentifierMemberPolicyType](),
 	}
 }
 
@@ -50,12 +55,15 @@ func encode(v any, small bool) (map[string]any, error) {
 }
 
 func (c codec) name(field string) string {
-	if c.small || field == "TrailNameList" || field == "TrailList" { // CloudTrail has a few of both
-
+	if c.small || slices.Contains(smallNames(), field) {
 		return strings.ToLower(field[:1]) + field[1:]
 	}
 	return field
 }
+
+// smallNames are the few members of APIs with capitals that begin with a small letter.
+// Source: AWS CloudTrail API Reference, DescribeTrails.
+func smallNames() []string { return []string{"IncludeShadowTrails", "TrailList", "TrailNameList"} }
 
 // value is what stands for v; nil leaves it out.
 func (c codec) value(v reflect.Value) (any, error) {
@@ -180,8 +188,11 @@ func decode(text json.RawMessage, out any, small bool) error {
 	if err := dec.Decode(&tree); err != nil {
 		return fmt.Errorf("parameters: %w", err)
 	}
-	if dec.More() {
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 		return errors.New("parameters: more than one value")
+	}
+	if _, ok := tree.(map[string]any); !ok {
+		return errors.New("parameters: an object is expected")
 	}
 	return codec{small}.set(reflect.ValueOf(out).Elem(), tree, "")
 }
@@ -243,11 +254,14 @@ func (c codec) set(v reflect.Value, tree any, path string) error {
 		return nil
 	case reflect.Float32, reflect.Float64:
 		number, _ := tree.(json.Number)
-		n, err := strconv.ParseFloat(number.String(), v.Type().Bits())
+		n, err := strconv.ParseFloat(number.String(), 64)
 		if err != nil {
 			return wrong("a number")
 		}
 		v.SetFloat(n)
+		if sent, err := c.value(v); err != nil || sent != n { // what is read is what is sent
+			return wrong("a number of single precision")
+		}
 		return nil
 	default:
 		return wrong("nothing")
@@ -269,6 +283,9 @@ func (c codec) setStructure(v reflect.Value, tree any, path string) error {
 		}
 		if i < 0 {
 			return fmt.Errorf("%s: there is no such parameter", at)
+		}
+		if v.Field(i).Kind() == reflect.String && value == "" { // an enumeration, which would not be sent
+			return fmt.Errorf("%s: a text that is not empty is expected", at)
 		}
 		if err := c.set(v.Field(i), value, at); err != nil {
 			return err

@@ -26,7 +26,17 @@ func (c *Condition) check() error {
 	if err := awscall.Check(c.Call, c.Parameters); err != nil {
 		return err
 	}
-	for _, query := range append(values(c.Results), c.Query) {
+	return checkQueries(c.Results, c.Query)
+}
+
+func checkQueries(results map[string]string, more ...string) error {
+	for name, query := range results {
+		if !plainName.MatchString(name) {
+			return fmt.Errorf("%q is no name of a result", name)
+		}
+		more = append(more, query)
+	}
+	for _, query := range more {
 		if _, err := jmespath.Compile(query); err != nil {
 			return fmt.Errorf("query %q: %w", query, err)
 		}
@@ -34,16 +44,13 @@ func (c *Condition) check() error {
 	return nil
 }
 
-func values(m map[string]string) []string {
-	var out []string
-	for _, v := range m {
-		out = append(out, v)
-	}
-	return out
-}
-
 // errMorePages is an answer of which only a part was read: nothing can be said of the rest.
 var errMorePages = errors.New("the answer has more pages than one")
+
+// pageTokens are the members that name the next page of an answer: those of EC2, Bedrock, S3, KMS and IAM.
+func pageTokens() []string {
+	return []string{"NextToken", "nextToken", "NextContinuationToken", "NextMarker", "Marker"}
+}
 
 // Look reads what a condition is about, and gives what its query finds, with the answer.
 func (c *Condition) Look(ctx context.Context, caller Caller, value func(string) (string, bool)) (found any, answer *awscall.Answer, err error) {
@@ -58,7 +65,7 @@ func (c *Condition) Look(ctx context.Context, caller Caller, value func(string) 
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, token := range []string{"NextToken", "nextToken", "NextContinuationToken"} {
+	for _, token := range pageTokens() {
 		if next, ok := answer.Members[token].(string); ok && next != "" {
 			return nil, nil, fmt.Errorf("%s: %w", c.Call, errMorePages)
 		}

@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -9,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"example.com/cloister/internal/ansi"
 	"example.com/cloister/internal/awscall"
 	"example.com/cloister/internal/posture"
 )
@@ -21,37 +23,25 @@ func EmitCLI(w io.Writer, p *Plan, hash string) error {
 	waited := map[string]string{} // change to the variable with its job's status
 	for i := range p.Steps {
 		s := &p.Steps[i]
-		lines = append(lines, "", "# "+s.ID+" "+clean(s.Text)+", account "+s.Account)
-		switch s.Kind {
-		case KindWait:
-			waited[s.Change] = variable(s.ID, "status")
-			lines = append(lines, waitLoop(s)...)
-			continue
-		case KindCompare:
+		lines = append(lines, "", ansi.Visible("# "+s.ID+" "+s.Text+", account "+s.Account))
+		if s.Kind == KindCompare {
 			lines = append(lines, "# (compare trainingMetrics and validationMetrics of both jobs)")
 			continue
 		}
-		command, err := r.command(s)
+		commands, err := r.commands(s)
 		if err != nil {
 			return fmt.Errorf("step %s: %w", s.ID, err)
 		}
 		if status := waited[s.Change]; status != "" { // nothing more for a job that failed
-			command = `[ "$` + status + `" = Completed ] && ` + command
+			commands[0] = `[ "$` + status + `" = Completed ] && ` + commands[0]
 		}
-		lines = append(lines, command)
+		if s.Kind == KindWait {
+			waited[s.Change] = variable(s.ID, "status")
+		}
+		lines = append(lines, commands...)
 	}
 	_, err := io.WriteString(w, strings.TrimPrefix(strings.Join(lines, "\n"), "\n")+"\n")
 	return err
-}
-
-// clean is a text for a comment: on one line.
-func clean(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
 }
 
 // variable is the shell's name of a result.
@@ -59,66 +49,82 @@ func variable(step, name string) string {
 	return strings.ToUpper("step_" + strings.ReplaceAll(step, ".", "_") + "_" + name)
 }
 
-// command is a step's call. The document's own order of parameters comes first.
-func (r *Runner) command(s *Step) (string, error) {
+// commands are a step's call. The document's own order of parameters comes first.
+func (r *Runner) commands(s *Step) ([]string, error) {
+	members, m, err := r.marked(s)
+	if err != nil {
+		return nil, err
+	}
+	job, _ := members["jobName"].(string)
+	if s.Kind == KindWait {
+		job, _ = members["jobIdentifier"].(string)
+	}
+	get := "aws bedrock get-model-customization-job --region " + posture.ShellQuote(s.Region) + " --job-identifier " + m.shell(job)
+	lookUp := func(name string) string {
+		return variable(s.ID, name) + "=$(" + get + " --query " + posture.ShellQuote(s.Results[name]) + " --output text)"
+	}
+	var command string
+	if s.Kind == KindWait {
+		status := variable(s.ID, "status")
+		command = "while " + status + "=$(" + get + " --query status --output text); [ \"$" + status + "\" = InProgress ]; do sleep 60; done; echo \"$" + status + "\""
+	} else if command, err = m.call(s, members); err != nil {
+		return nil, err
+	}
+	if s.Kind != KindWait && s.Call != createJob && len(s.Results) > 1 {
+		return nil, errors.New("more than one result of a call cannot be put into shell variables")
+	}
+	var more []string
+	for _, name := range slices.Sorted(maps.Keys(s.Results)) { // later commands want it
+		if s.Kind == KindWait || s.Call == createJob { // the command itself stays as the document has it
+			more = append(more, lookUp(name))
+			continue
+		}
+		command = variable(s.ID, name) + "=$(" + command + " \\\n  --query " + posture.ShellQuote(s.Results[name]) + " --output text)"
+	}
+	return append([]string{command}, more...), nil
+}
+
+// mark stands before and after a shell variable's name in the texts of a step, and nowhere else in them: what comes from an
+// account cannot be taken for a variable.
+type mark string
+
+// marked are a step's parameters with the marked names of variables.
+func (r *Runner) marked(s *Step) (map[string]any, mark, error) {
 	var members map[string]any
 	if err := json.Unmarshal(s.Parameters, &members); err != nil {
-		return "", err
+		return nil, "", err
+	}
+	m := mark("Z0") // it does not overlap itself, and JSON writes it as it is
+	for n := 1; strings.Contains(strings.ToUpper(text(members)), string(m)); n++ {
+		m = mark(fmt.Sprintf("Z%d", n))
 	}
 	filled, err := fill(members, func(name string) (string, bool) {
 		if v, ok := r.value(s)(name); ok {
 			return v, true
 		}
 		if i := strings.LastIndexByte(name, '.'); i > 0 {
-			return "\x00" + variable(name[:i], name[i+1:]) + "\x00", true
+			return string(m) + variable(name[:i], name[i+1:]) + string(m), true
 		}
 		return "", false
 	})
 	if err != nil {
-		return "", err
+		return nil, "", err
 	}
 	members, _ = filled.(map[string]any)
+	return members, m, nil
+}
+
+// call is the command of a step's call.
+func (m mark) call(s *Step, members map[string]any) (string, error) {
 	words := []string{"aws " + cliName(s.Call), "--region " + posture.ShellQuote(s.Region)}
 	for _, name := range ordered(members) {
-		words = append(words, flag(name, members[name]))
-	}
-	command := strings.Join(words, " \\\n  ")
-	for _, name := range slices.Sorted(maps.Keys(s.Results)) { // later commands want it
-		if s.Call == createJob {
-			command += "\n" + lookUp(s, members["jobName"], name)
-			continue
+		word, err := m.flag(name, members[name])
+		if err != nil {
+			return "", err
 		}
-		command = variable(s.ID, name) + "=$(" + command + " \\\n  --query " + posture.ShellQuote(s.Results[name]) + " --output text)"
+		words = append(words, word)
 	}
-	return command, nil
-}
-
-// lookUp reads a result of the job that a command created: the command itself stays as the document has it.
-func lookUp(s *Step, job any, name string) string {
-	id, _ := job.(string)
-	return variable(s.ID, name) + "=$(" + getJobCommand(s, posture.ShellQuote(id)) + " --query " + posture.ShellQuote(s.Results[name]) + " --output text)"
-}
-
-func getJobCommand(s *Step, id string) string {
-	return "aws bedrock get-model-customization-job --region " + posture.ShellQuote(s.Region) + " --job-identifier " + id
-}
-
-func waitLoop(s *Step) []string {
-	var in map[string]any
-	_ = json.Unmarshal(s.Parameters, &in) // the plan was checked
-	id, _ := in["jobIdentifier"].(string)
-	if m := placeholder.FindString(id); m != "" && m != "$${" {
-		name := m[2 : len(m)-1]
-		i := strings.LastIndexByte(name, '.')
-		id = `"$` + variable(name[:i], name[i+1:]) + `"`
-	}
-	get := getJobCommand(s, id)
-	status := variable(s.ID, "status")
-	lines := []string{"while " + status + "=$(" + get + " --query status --output text); [ \"$" + status + "\" = InProgress ]; do sleep 60; done; echo \"$" + status + "\""}
-	for _, name := range slices.Sorted(maps.Keys(s.Results)) {
-		lines = append(lines, variable(s.ID, name)+"=$("+get+" --query "+posture.ShellQuote(s.Results[name])+" --output text)")
-	}
-	return lines
+	return strings.Join(words, " \\\n  "), nil
 }
 
 // documentOrder is the order in which the knowledge base's command has the parameters of a new job.
@@ -163,22 +169,28 @@ func cliName(call string) string {
 }
 
 // flag is one parameter: texts as they are, what the CLI's shorthand can say in shorthand, all else as JSON.
-func flag(name string, v any) string {
+func (m mark) flag(name string, v any) (string, error) {
 	option := "--" + kebab(name)
 	switch v := v.(type) {
 	case bool:
 		if !v {
-			return "--no-" + kebab(name)
+			return "--no-" + kebab(name), nil
 		}
-		return option
+		return option, nil
 	case string:
-		return option + " " + shell(v)
+		switch {
+		case strings.HasPrefix(v, "file://"), strings.HasPrefix(v, "fileb://"):
+			return "", fmt.Errorf("%s is %q, for which the aws CLI would read a file", name, v)
+		case strings.HasPrefix(v, "-"): // or it would be taken for an option
+			return option + "=" + m.shell(v), nil
+		}
+		return option + " " + m.shell(v), nil
 	case map[string]any:
-		if short, ok := shorthand(v); ok {
-			return option + " " + short
+		if short, ok := m.shorthand(v); ok {
+			return option + " " + short, nil
 		}
 	}
-	return option + " " + shell(text(v))
+	return option + " " + m.shell(text(v)), nil
 }
 
 // plainValue is what may stand between the double quotes of the CLI's shorthand, and in a shell's single quotes.
@@ -186,7 +198,7 @@ var plainValue = regexp.MustCompile(`^[A-Za-z0-9_./:+-]+$`)
 
 // shorthand is an object of texts, and of lists of texts, as the CLI's shorthand: key="value",list="one","two".
 // Source: AWS CLI User Guide, "Using shorthand syntax".
-func shorthand(members map[string]any) (string, bool) {
+func (m mark) shorthand(members map[string]any) (string, bool) {
 	var parts []string
 	list := false
 	names := slices.Sorted(maps.Keys(members))
@@ -204,7 +216,7 @@ func shorthand(members map[string]any) (string, bool) {
 		var quoted []string
 		for _, value := range values {
 			s, ok := value.(string)
-			if !ok || !plainValue.MatchString(s) {
+			if !ok || !plainValue.MatchString(s) || strings.Contains(s, string(m)) {
 				return "", false
 			}
 			quoted = append(quoted, `"`+s+`"`)
@@ -214,17 +226,17 @@ func shorthand(members map[string]any) (string, bool) {
 	if list {
 		return "'" + strings.Join(parts, ",") + "'", true
 	}
-	return strings.Join(parts, ","), true
+	return strings.Join(parts, ","), len(parts) > 0
 }
 
 // shell quotes a text; what a shell variable stands for is left to the shell.
-func shell(s string) string {
-	if !strings.Contains(s, "\x00") && !strings.Contains(s, `\u0000`) {
+func (m mark) shell(s string) string {
+	parts := strings.Split(s, string(m))
+	if len(parts) == 1 {
 		return posture.ShellQuote(s)
 	}
-	s = strings.ReplaceAll(s, `\u0000`, "\x00")
 	var b strings.Builder
-	for i, part := range strings.Split(s, "\x00") {
+	for i, part := range parts {
 		switch {
 		case i%2 == 1:
 			b.WriteString(`"$` + part + `"`)

@@ -139,10 +139,8 @@ func (j *Journal) read() (whole int64, err error) {
 		if err != nil {
 			return 0, err
 		}
-		var r Record
-		dec := json.NewDecoder(bytes.NewReader(line))
-		dec.DisallowUnknownFields()
-		if err := dec.Decode(&r); err != nil {
+		r, err := parseRecord(line)
+		if err != nil {
 			return 0, fmt.Errorf("line %d: %w", number, err)
 		}
 		if r.Previous != j.last {
@@ -152,6 +150,18 @@ func (j *Journal) read() (whole int64, err error) {
 		j.last = digest(line)
 		whole += int64(len(line))
 	}
+}
+
+func parseRecord(line []byte) (r Record, err error) {
+	dec := json.NewDecoder(bytes.NewReader(line))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return r, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) || r.Record == "" {
+		return r, errors.New("it is not one record")
+	}
+	return r, nil
 }
 
 func digest(line []byte) string {

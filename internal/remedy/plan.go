@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -253,23 +254,36 @@ func Parse(file []byte) (*Plan, error) {
 	return &p, p.check()
 }
 
+// What names may be: they stand in commands as they are.
+var (
+	plainID    = regexp.MustCompile(`^[0-9A-Za-z]+(\.[0-9A-Za-z]+)*$`)
+	plainName  = regexp.MustCompile(`^[A-Za-z][0-9A-Za-z]*$`)
+	plainCheck = regexp.MustCompile(`^[0-9a-z][0-9a-z-]*$`)
+	plainPlace = regexp.MustCompile(`^[0-9a-z-]+$`)
+)
+
 // check says what is wrong with a plan in itself.
 func (p *Plan) check() error {
+	if err := p.checkHead(); err != nil {
+		return err
+	}
 	ids := map[string]bool{}
 	for i := range p.Steps {
 		s := &p.Steps[i]
 		fail := func(format string, args ...any) error {
-			return fmt.Errorf("step %s: %s", s.ID, fmt.Sprintf(format, args...))
+			return fmt.Errorf("step %q: %s", s.ID, fmt.Sprintf(format, args...))
 		}
-		if s.ID == "" || ids[s.ID] {
-			return fail("its id is empty, or is there twice")
+		if !plainID.MatchString(s.ID) || ids[s.ID] {
+			return fail("its id is none, or is there twice")
 		}
-		ids[s.ID] = true
 		if p.change(s.Change) == nil {
 			return fail("there is no change %q", s.Change)
 		}
 		if !slices.ContainsFunc(p.Accounts, func(a Account) bool { return a.ID == s.Account }) {
 			return fail("account %q is none of the plan's", s.Account)
+		}
+		if !plainPlace.MatchString(s.Region) {
+			return fail("%q is no region", s.Region)
 		}
 		switch s.Kind {
 		case KindCall:
@@ -280,24 +294,64 @@ func (p *Plan) check() error {
 				return fail("nothing says how to find out that it was done")
 			}
 		case KindWait, KindCompare:
-			if awscall.Changes(s.Call) {
-				return fail("%s is no read", s.Call)
+			if s.Call != getJob {
+				return fail("%s is not %s", s.Call, getJob)
+			}
+			if s.Kind == KindCompare && s.Losses == nil {
+				return fail("there are no losses to compare with")
 			}
 		default:
 			return fail("%q is no kind of step", s.Kind)
 		}
-		if !slices.Contains([]Class{Reversible, Careful, Recreate, Destructive}, s.Class) {
+		if !s.Class.known() {
 			return fail("%q is no class", s.Class)
 		}
 		if err := s.checkCalls(); err != nil {
 			return fail("%v", err)
 		}
+		if err := p.checkPlaceholders(i); err != nil {
+			return fail("%v", err)
+		}
+		ids[s.ID] = true
 	}
 	return nil
 }
 
+// checkHead looks at what is not steps.
+func (p *Plan) checkHead() error {
+	for _, a := range p.Accounts {
+		if !plainPlace.MatchString(a.ID) {
+			return fmt.Errorf("%q is no account", a.ID)
+		}
+	}
+	for i, c := range p.Changes {
+		if !plainID.MatchString(c.ID) || p.change(c.ID) != &p.Changes[i] {
+			return fmt.Errorf("change %q: its id is none, or is there twice", c.ID)
+		}
+		if !c.Class.known() {
+			return fmt.Errorf("change %q: %q is no class", c.ID, c.Class)
+		}
+	}
+	for _, c := range p.Checks {
+		if !plainCheck.MatchString(c.Name) {
+			return fmt.Errorf("%q is no name of a check", c.Name)
+		}
+		if !slices.Contains([]string{CheckOK, CheckRefused, NotChecked}, c.Status) {
+			return fmt.Errorf("check %s: a check is not %q", c.Name, c.Status)
+		}
+	}
+	return nil
+}
+
+func (c Class) known() bool {
+	return slices.Contains([]Class{Reversible, Careful, Recreate, Destructive}, c)
+}
+
 func (s *Step) checkCalls() error {
 	if err := awscall.Check(s.Call, s.Parameters); err != nil {
+		return err
+	}
+	if err := checkQueries(s.Results); err != nil {
 		return err
 	}
 	conditions := slices.Clone(s.Before)
@@ -305,6 +359,9 @@ func (s *Step) checkCalls() error {
 		conditions = append(conditions, *s.After)
 	}
 	for _, u := range s.Undo {
+		if !u.Class.known() {
+			return fmt.Errorf("%q is no class", u.Class)
+		}
 		if !awscall.Changes(u.Call) {
 			return fmt.Errorf("%s undoes nothing", u.Call)
 		}
@@ -321,6 +378,59 @@ func (s *Step) checkCalls() error {
 		}
 	}
 	return nil
+}
+
+// checkPlaceholders wants each placeholder of a step to be a result of a step before; those of its undos may be its own.
+func (p *Plan) checkPlaceholders(step int) error {
+	s := &p.Steps[step]
+	used := []any{s.Parameters}
+	for _, c := range s.Before {
+		used = append(used, c.texts()...)
+	}
+	if s.After != nil {
+		used = append(used, s.After.texts()...)
+	}
+	if err := p.results(used, step); err != nil {
+		return err
+	}
+	used = nil
+	for _, u := range s.Undo {
+		used = append(used, u.Parameters)
+		if u.When != nil {
+			used = append(used, u.When.texts()...)
+		}
+	}
+	return p.results(used, step+1)
+}
+
+// texts are where a condition may have placeholders.
+func (c *Condition) texts() []any { return []any{c.Parameters, c.Query, c.Expect} }
+
+// results wants each placeholder to be a result of the first steps.
+func (p *Plan) results(used []any, steps int) error {
+	for _, v := range used {
+		names, err := placeholders(plain(v))
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if name != "token" && !slices.ContainsFunc(p.Steps[:steps], func(s Step) bool { return s.gives(name) }) {
+				return fmt.Errorf("no step before it gives ${%s}", name)
+			}
+		}
+	}
+	return nil
+}
+
+// gives says that name is a result of the step, answered or settled.
+func (s *Step) gives(name string) bool {
+	name, ok := strings.CutPrefix(name, s.ID+".")
+	_, has := s.Results[name]
+	if s.After != nil {
+		_, settled := s.After.Results[name]
+		has = has && settled
+	}
+	return ok && has
 }
 
 func (p *Plan) change(id string) *Change {

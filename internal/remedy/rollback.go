@@ -14,22 +14,12 @@ func (r *Runner) Rollback(ctx context.Context, deleteCreated bool) error {
 		return err
 	}
 	r.why = nil
-	for i := range r.Plan.Steps { // what was being done when it was stopped
-		s := &r.Plan.Steps[i]
-		if s.Kind != KindCall || !StateOf(r.Journal.Records, s.ID).Open {
-			continue
-		}
-		if done, err := r.settle(ctx, s); err != nil {
-			return fmt.Errorf("step %s: %w", s.ID, err)
-		} else if !done {
-			if err := r.add(Record{Record: recordFailed, Step: s.ID, Message: "it was not done, as a read shows"}); err != nil {
-				return err
-			}
-		}
+	if err := r.settleOpen(ctx); err != nil {
+		return err
 	}
 	if !RolledBack(r.Journal.Records) {
 		if err := r.add(Record{Record: recordRollback}); err != nil {
-			return err
+			return &StoppedError{[]string{err.Error()}}
 		}
 	}
 	for i := len(r.Plan.Steps) - 1; i >= 0; i-- {
@@ -54,7 +44,31 @@ func (r *Runner) Rollback(ctx context.Context, deleteCreated bool) error {
 	if len(r.why) > 0 {
 		return &StoppedError{r.why}
 	}
-	return r.add(Record{Record: recordRolledBack})
+	if err := r.add(Record{Record: recordRolledBack}); err != nil {
+		return &StoppedError{[]string{err.Error()}}
+	}
+	return nil
+}
+
+// settleOpen finds out what became of what was being done when the plan was stopped.
+func (r *Runner) settleOpen(ctx context.Context) error {
+	for i := range r.Plan.Steps {
+		s := &r.Plan.Steps[i]
+		if s.Kind != KindCall || !StateOf(r.Journal.Records, s.ID).Open {
+			continue
+		}
+		done, err := r.settle(ctx, s)
+		if _, taken := errors.AsType[*DriftError](err); taken { // what stands there is not the plan's: there is nothing to take back
+			err = nil
+		}
+		if err == nil && !done {
+			err = r.add(Record{Record: recordFailed, Step: s.ID, Message: "it was not done, as a read shows"})
+		}
+		if err != nil {
+			return &StoppedError{[]string{fmt.Sprintf("step %s: %v", s.ID, err)}}
+		}
+	}
+	return nil
 }
 
 func (r *Runner) undo(ctx context.Context, s *Step, n int, deleteCreated bool) error {
@@ -75,7 +89,7 @@ func (r *Runner) undo(ctx context.Context, s *Step, n int, deleteCreated bool) e
 		if err != nil {
 			return err
 		}
-		holds, _, _, err := u.When.Holds(ctx, r.counted(reader), r.value(s))
+		holds, _, _, err := u.When.Holds(ctx, r.reader(reader), r.value(s))
 		if err != nil {
 			return err
 		}

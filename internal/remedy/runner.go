@@ -188,7 +188,7 @@ func (r *Runner) settle(ctx context.Context, s *Step) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	holds, found, answer, err := s.After.Holds(ctx, r.counted(caller), r.value(s))
+	holds, found, answer, err := s.After.Holds(ctx, r.reader(caller), r.value(s))
 	if err != nil {
 		return false, fmt.Errorf("whether it was done is not known: %w", err)
 	}
@@ -206,8 +206,12 @@ func (r *Runner) settle(ctx context.Context, s *Step) (done bool, err error) {
 	return true, r.add(Record{Record: recordDone, Step: s.ID, Results: values, Settled: true})
 }
 
-// createJob is the call whose name, once taken, tells that somebody made it.
-const createJob = "bedrock:CreateModelCustomizationJob"
+const (
+	// createJob is the call whose name, once taken, tells that somebody made it.
+	createJob = "bedrock:CreateModelCustomizationJob"
+	// getJob is the call that waits and comparisons make.
+	getJob = "bedrock:GetModelCustomizationJob"
+)
 
 // unchanged looks at what must hold before a step. early leaves out what needs the results of other steps.
 func (r *Runner) unchanged(ctx context.Context, s *Step, early bool) error {
@@ -220,7 +224,7 @@ func (r *Runner) unchanged(ctx context.Context, s *Step, early bool) error {
 		if err != nil {
 			return err
 		}
-		holds, found, _, err := c.Holds(ctx, r.counted(caller), r.value(s))
+		holds, found, _, err := c.Holds(ctx, r.reader(caller), r.value(s))
 		switch {
 		case err != nil:
 			return fmt.Errorf("step %s: %s: %w", s.ID, c.Text, err)
@@ -262,7 +266,7 @@ func (r *Runner) wait(ctx context.Context, s *Step) error {
 	r.tell(s, "begin", s.Text)
 	began, pause, mistakes := r.Now(), r.poll(), 0
 	for {
-		answer, err := r.make(ctx, r.counted(caller), s.Call, parameters)
+		answer, err := r.make(ctx, r.reader(caller), s.Call, parameters)
 		if err != nil {
 			if mistakes++; mistakes == mostMistakes {
 				return err
@@ -363,20 +367,17 @@ func (r *Runner) seam(where, call string) {
 	}
 }
 
-// counted is a caller whose calls have seams.
-func (r *Runner) counted(caller Caller) Caller {
-	if r.Seam == nil {
-		return caller
-	}
-	return &seams{caller, r}
-}
+// reader is a caller for reads, each of which has an end and seams.
+func (r *Runner) reader(caller Caller) Caller { return &reader{caller, r} }
 
-type seams struct {
+type reader struct {
 	Caller
 	r *Runner
 }
 
-func (s *seams) Call(ctx context.Context, operation string, parameters json.RawMessage) (*answer, error) {
+func (s *reader) Call(ctx context.Context, operation string, parameters json.RawMessage) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, callTimeout)
+	defer cancel()
 	s.r.seam("before", operation)
 	defer s.r.seam("after", operation)
 	return s.Caller.Call(ctx, operation, parameters)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"example.com/cloister/internal/ansi"
+	"example.com/cloister/internal/posture"
 )
 
 // ShowOptions are what a plan's text may use.
@@ -159,7 +160,11 @@ func (s *sheet) list(title string, lines []string) {
 // beside writes the old and the new in two columns.
 func (s *sheet) beside(members []Member) {
 	const names = 22
-	column := max(20, (s.width-3-names-4)/2)
+	column := (s.width - 3 - names - 4) / 2
+	if column < 20 {
+		s.below(members)
+		return
+	}
 	s.row(ansi.Bold, names, column, " ", "", []string{"old"}, []string{"new"})
 	for _, m := range members {
 		sign, style := " ", ansi.Plain
@@ -173,8 +178,33 @@ func (s *sheet) beside(members []Member) {
 	}
 }
 
+// below writes the old and the new one below the other, where two columns have no room.
+func (s *sheet) below(members []Member) {
+	for _, m := range members {
+		sign, style := "  ", ansi.Plain
+		if text(m.Old) != text(m.New) {
+			sign, style = "~ ", ansi.Yellow
+		}
+		s.line(3, style, sign+m.Name)
+		for _, line := range cell(m.Old) {
+			s.line(5, ansi.Plain, "old: "+line)
+		}
+		for _, line := range cell(m.New) {
+			s.line(5, ansi.Plain, "new: "+line)
+		}
+		if m.Why != "" && sign == "~ " {
+			s.line(5, ansi.Dim, "("+m.Why+")")
+		}
+	}
+}
+
 // row writes one row; its cells wrap.
 func (s *sheet) row(style string, names, column int, sign, name string, old, is []string) {
+	name = ansi.Visible(name)
+	if ansi.Width(name) >= names { // no member of today's API has such a name
+		s.line(3, style, sign+" "+name)
+		sign, name = " ", ""
+	}
 	left, right := wrapAll(old, column), wrapAll(is, column)
 	for i := range max(len(left), len(right)) {
 		var a, b string
@@ -277,7 +307,7 @@ func (s *sheet) end(p *Plan, hash, file string) {
 	}
 	s.Blank()
 	s.line(0, ansi.Plain, "To make it:")
-	s.Print("  cloister remediate apply ", ansi.Visible(file), " --approve ", hash, Accepts(p), "\n")
+	s.Print("  cloister remediate apply ", posture.ShellQuote(ansi.Visible(file)), " --approve ", hash, Accepts(p), "\n")
 }
 
 // Accepts are the flags that a plan's approval needs besides the hash.

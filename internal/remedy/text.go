@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -61,22 +62,38 @@ func fill(v any, value func(name string) (string, bool)) (any, error) {
 }
 
 func fillText(text string, value func(string) (string, bool)) (string, error) {
-	var missing string
+	var bad error
 	out := placeholder.ReplaceAllStringFunc(text, func(found string) string {
 		if found == "$${" {
 			return "${"
 		}
-		name := found[2 : len(found)-1]
-		v, ok := value(name)
+		v, ok := value(found[2 : len(found)-1])
 		if !ok {
-			missing = name
+			bad = fmt.Errorf("%s is not known yet", found)
 		}
 		return v
 	})
-	if missing != "" {
-		return "", fmt.Errorf("${%s} is not known yet", missing)
+	if half(text) {
+		bad = fmt.Errorf("%q has a placeholder without an end", text)
+	}
+	if bad != nil {
+		return "", bad
 	}
 	return out, nil
+}
+
+// half says that a text has the beginning of a placeholder that is none.
+func half(text string) bool {
+	return slices.ContainsFunc(placeholder.Split(text, -1), func(part string) bool { return strings.Contains(part, "${") })
+}
+
+// placeholders are the names in a JSON value's texts.
+func placeholders(v any) (names []string, err error) {
+	_, err = fill(v, func(name string) (string, bool) {
+		names = append(names, name)
+		return "", true
+	})
+	return names, err
 }
 
 // fillJSON is fill of a JSON text.
@@ -94,16 +111,12 @@ func fillJSON(text json.RawMessage, value func(string) (string, bool)) (json.Raw
 
 // waitsFor says that a JSON text needs a result of another step.
 func waitsFor(text json.RawMessage) bool {
-	for _, found := range placeholder.FindAllString(string(text), -1) {
-		if found != "$${" && found != "${token}" {
-			return true
-		}
-	}
-	return false
+	names, _ := placeholders(plain(text)) // a mistake is found when it is filled in
+	return slices.ContainsFunc(names, func(name string) bool { return name != "token" })
 }
 
 // Quote is a value as a literal of JMESPath, in which nothing is taken for a placeholder.
 func Quote(v any) string {
-	text, _ := json.Marshal(Literal(v)) // texts and lists of them always can be
-	return "`" + strings.ReplaceAll(string(text), "`", "\\`") + "`"
+	text, _ := json.Marshal(v) // texts and lists of them always can be
+	return strings.ReplaceAll("`"+strings.ReplaceAll(string(text), "`", "\\`")+"`", "${", "$${")
 }
