@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"strings"
 
 	jmespath "github.com/jmespath/go-jmespath"
@@ -54,22 +55,15 @@ func (l Losses) decisive() (loss float64, what string, ok bool) {
 }
 
 // Compare says in one line how the losses of two jobs compare, and whether the new one's are more than most worse, as a
-// part of the old one's.
+// part of the old one's, or cannot be compared.
 func Compare(old, is Losses, most float64) (text string, worse bool) {
 	was, what, known := old.decisive()
 	now, same, both := is.decisive()
 	if !known || !both || what != same {
-		return "the losses were not compared: both jobs must name the same kind", false
+		return "the losses cannot be compared: both jobs must name the same kind", true
 	}
 	text = fmt.Sprintf("%s %.4g, before %.4g", what, now, was)
-	return text, now > was+most*abs(was)
-}
-
-func abs(f float64) float64 {
-	if f < 0 {
-		return -f
-	}
-	return f
+	return text, !(now <= was+most*math.Abs(was)) // what is no number is not good
 }
 
 // compare reads the losses of the new job beside those of the old.
@@ -88,7 +82,7 @@ func (r *Runner) compare(ctx context.Context, s *Step) error {
 	}
 	text, worse := Compare(s.Losses.Old, LossesOf(answer.Members), s.Losses.Most)
 	if worse && !r.AcceptLoss {
-		return fmt.Errorf("the new model is worse: %s; nothing more is done for it: 'remediate resume --accept-loss' goes on, 'remediate rollback' takes back", text)
+		return fmt.Errorf("the new model is not shown to be as good: %s; nothing more is done for it: 'remediate resume --accept-loss' goes on, 'remediate rollback' takes back", text)
 	}
 	r.tell(s, "done", text)
 	return r.add(Record{Record: recordDone, Step: s.ID, Message: text})

@@ -52,13 +52,55 @@ func pageTokens() []string {
 	return []string{"NextToken", "nextToken", "NextContinuationToken", "NextMarker", "Marker"}
 }
 
+// mostPages bounds the pages of an answer.
+const mostPages = 100
+
+// pages makes a call, and those for the further pages of its answer where the API calls them by the token's own name.
+func pages(ctx context.Context, caller Caller, call string, parameters json.RawMessage) (*awscall.Answer, error) {
+	answer, err := caller.Call(ctx, call, parameters)
+	for page := 1; err == nil && page < mostPages; page++ {
+		name := "NextToken"
+		token, _ := answer.Members[name].(string)
+		if token == "" {
+			name = "nextToken"
+			token, _ = answer.Members[name].(string)
+		}
+		if token == "" {
+			return answer, nil
+		}
+		var in map[string]any
+		if err := json.Unmarshal(parameters, &in); err != nil {
+			return nil, err
+		}
+		in[name] = token
+		text, err := json.Marshal(in)
+		if err != nil {
+			return nil, err
+		}
+		more, err := caller.Call(ctx, call, text)
+		if err != nil {
+			return nil, err
+		}
+		delete(answer.Members, name)
+		for member, value := range more.Members {
+			list, ok := value.([]any)
+			if have, both := answer.Members[member].([]any); ok && both {
+				answer.Members[member] = append(have, list...)
+				continue
+			}
+			answer.Members[member] = value
+		}
+	}
+	return answer, err
+}
+
 // Look reads what a condition is about, and gives what its query finds, with the answer.
 func (c *Condition) Look(ctx context.Context, caller Caller, value func(string) (string, bool)) (found any, answer *awscall.Answer, err error) {
 	parameters, err := fillJSON(c.Parameters, value)
 	if err != nil {
 		return nil, nil, err
 	}
-	answer, err = caller.Call(ctx, c.Call, parameters)
+	answer, err = pages(ctx, caller, c.Call, parameters)
 	if api, ok := errors.AsType[smithy.APIError](err); ok && slices.Contains(c.Absent, api.ErrorCode()) {
 		return nil, &awscall.Answer{}, nil
 	}

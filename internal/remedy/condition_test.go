@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -63,8 +65,6 @@ func TestHolds(t *testing.T) {
 		{"unknown value in the query", Condition{Query: "`\"${x}\"`"}, one{members: answer}, false, nil, "${x} is not known yet", false},
 		{"unknown value expected", Condition{Query: "n", Expect: []any{"${x}"}}, one{members: answer}, false, nil, "${x} is not known yet", false},
 		{"unknown value in the parameters", Condition{Query: "n", Parameters: json.RawMessage(`{"a":"${x}"}`)}, one{members: answer}, false, nil, "${x} is not known yet", false},
-		{"more pages, Bedrock", Condition{Query: "a"}, one{members: object{"nextToken": "x"}}, false, nil, "more pages than one", false},
-		{"more pages, EC2", Condition{Query: "a"}, one{members: object{"NextToken": "x"}}, false, nil, "more pages than one", false},
 		{"more pages, S3", Condition{Query: "a"}, one{members: object{"NextContinuationToken": "x"}}, false, nil, "more pages than one", false},
 		{"more pages, KMS", Condition{Query: "a"}, one{members: object{"NextMarker": "x", "Truncated": true}}, false, nil, "more pages than one", false},
 		{"more pages, IAM", Condition{Query: "a"}, one{members: object{"Marker": "x", "IsTruncated": true}}, false, nil, "more pages than one", false},
@@ -114,5 +114,38 @@ func TestResults(t *testing.T) {
 	}
 	if _, err := results(map[string]string{"a": "b"}, &awscall.Answer{}); err == nil {
 		t.Error("an answer without members has a result")
+	}
+}
+
+// book answers page by page.
+type book struct {
+	pages []object
+	asked []string
+}
+
+func (b *book) Call(_ context.Context, _ string, parameters json.RawMessage) (*awscall.Answer, error) {
+	b.asked = append(b.asked, string(parameters))
+	return &awscall.Answer{Members: maps.Clone(b.pages[len(b.asked)-1])}, nil
+}
+
+// TestPages: what is on further pages counts; S3's, which has another way to ask for them, does not.
+func TestPages(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"nextToken", "NextToken"} {
+		b := &book{pages: []object{{"a": []any{1.0}, name: "x"}, {"a": []any{2.0}, name: "y"}, {"a": []any{3.0}}}}
+		c := Condition{Call: "bedrock:ListCustomModels", Parameters: json.RawMessage(`{"maxResults":1}`), Query: "a", Expect: []any{1.0, 2.0, 3.0}}
+		holds, found, _, err := c.Holds(t.Context(), b, nil)
+		want := []string{`{"maxResults":1}`, `{"maxResults":1,"` + name + `":"x"}`, `{"maxResults":1,"` + name + `":"y"}`}
+		if name == "NextToken" {
+			want[1], want[2] = `{"NextToken":"x","maxResults":1}`, `{"NextToken":"y","maxResults":1}`
+		}
+		if !holds || err != nil || !slices.Equal(b.asked, want) {
+			t.Errorf("%s: holds %t, found %v, %v, asked %v", name, holds, found, err, b.asked)
+		}
+	}
+	endless := &book{pages: slices.Repeat([]object{{"nextToken": "x"}}, mostPages)}
+	c := Condition{Call: "bedrock:ListCustomModels", Parameters: json.RawMessage(`{}`), Query: "a"}
+	if _, _, _, err := c.Holds(t.Context(), endless, nil); !errors.Is(err, errMorePages) {
+		t.Errorf("endless pages: %v", err)
 	}
 }

@@ -15,33 +15,44 @@ import (
 	"example.com/cloister/internal/posture"
 )
 
-// EmitCLI writes the plan's calls as commands of the aws CLI, for a POSIX shell. What a later command needs of an earlier
-// one's answer is a shell variable, which the earlier command sets.
+// EmitCLI writes the plan's calls as commands of the aws CLI, for sh. What a later command needs of an earlier one's answer is
+// a shell variable, which the earlier command sets. The script stops where apply would: at the credentials of another account,
+// at a job that did not complete, and at losses that nobody has compared. It can be run again: a job with the same token is
+// not made twice. With several accounts it is run once with the credentials of each, and makes the calls of that one.
 func EmitCLI(w io.Writer, p *Plan, hash string) error {
 	r := &Runner{Plan: p, Hash: hash, Journal: &Journal{}}
-	var lines []string
-	waited := map[string]string{} // change to the variable with its job's status
-	for i := range p.Steps {
-		s := &p.Steps[i]
-		lines = append(lines, "", ansi.Visible("# "+s.ID+" "+s.Text+", account "+s.Account))
-		if s.Kind == KindCompare {
-			lines = append(lines, "# (compare trainingMetrics and validationMetrics of both jobs)")
-			continue
+	lines := []string{"set -eu"}
+	for _, a := range p.Accounts {
+		first, last := p.enter(a.ID)
+		lines = append(lines, "", first)
+		if a.Endpoint != "" {
+			lines = append(lines, "export AWS_ENDPOINT_URL="+posture.ShellQuote(a.Endpoint))
 		}
-		commands, err := r.commands(s)
-		if err != nil {
-			return fmt.Errorf("step %s: %w", s.ID, err)
+		for i := range p.Steps {
+			s := &p.Steps[i]
+			if s.Account != a.ID {
+				continue
+			}
+			commands, err := r.commands(s)
+			if err != nil {
+				return fmt.Errorf("step %s: %w", s.ID, err)
+			}
+			lines = append(lines, "", ansi.Visible("# "+s.ID+" "+s.Text+", account "+s.Account))
+			lines = append(lines, commands...)
 		}
-		if status := waited[s.Change]; status != "" { // nothing more for a job that failed
-			commands[0] = `[ "$` + status + `" = Completed ] && ` + commands[0]
-		}
-		if s.Kind == KindWait {
-			waited[s.Change] = variable(s.ID, "status")
-		}
-		lines = append(lines, commands...)
+		lines = append(lines, last...)
 	}
-	_, err := io.WriteString(w, strings.TrimPrefix(strings.Join(lines, "\n"), "\n")+"\n")
+	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
 	return err
+}
+
+// enter are the lines around the commands of an account.
+func (p *Plan) enter(account string) (first string, last []string) {
+	is := `[ "$(aws sts get-caller-identity --query Account --output text)" = ` + posture.ShellQuote(account) + " ]"
+	if len(p.Accounts) > 1 {
+		return "if " + is + "; then", []string{"fi"}
+	}
+	return is + ` || { echo "these commands are for account ` + account + `" >&2; exit 1; }`, nil
 }
 
 // variable is the shell's name of a result.
@@ -56,7 +67,7 @@ func (r *Runner) commands(s *Step) ([]string, error) {
 		return nil, err
 	}
 	job, _ := members["jobName"].(string)
-	if s.Kind == KindWait {
+	if s.Kind != KindCall {
 		job, _ = members["jobIdentifier"].(string)
 	}
 	get := "aws bedrock get-model-customization-job --region " + posture.ShellQuote(s.Region) + " --job-identifier " + m.shell(job)
@@ -64,11 +75,20 @@ func (r *Runner) commands(s *Step) ([]string, error) {
 		return variable(s.ID, name) + "=$(" + get + " --query " + posture.ShellQuote(s.Results[name]) + " --output text)"
 	}
 	var command string
-	if s.Kind == KindWait {
-		status := variable(s.ID, "status")
-		command = "while " + status + "=$(" + get + " --query status --output text); [ \"$" + status + "\" = InProgress ]; do sleep 60; done; echo \"$" + status + "\""
-	} else if command, err = m.call(s, members); err != nil {
-		return nil, err
+	switch status := variable(s.ID, "status"); s.Kind {
+	case KindCompare:
+		return []string{
+			get + ` --query '[trainingMetrics, validationMetrics]'`,
+			`[ "${LOSSES_ACCEPTED:-}" = yes ] || { echo "compare these losses with those of the old job; if they are good, run this again with LOSSES_ACCEPTED=yes" >&2; exit 1; }`,
+		}, nil
+	case KindWait:
+		command = "while " + status + "=$(" + get + " --query status --output text); [ \"$" + status + "\" = InProgress ]; do sleep 60; done\n" +
+			`[ "$` + status + `" = Completed ] || { echo "the job is $` + status + `" >&2; exit 1; }`
+	}
+	if s.Kind == KindCall {
+		if command, err = m.call(s, members); err != nil {
+			return nil, err
+		}
 	}
 	if s.Kind != KindWait && s.Call != createJob && len(s.Results) > 1 {
 		return nil, errors.New("more than one result of a call cannot be put into shell variables")

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -30,7 +31,7 @@ func several() *Plan {
 	arn := func(rest string) string { return "arn:aws:" + rest }
 	add := func(id, call string, parameters object, undo ...Undo) {
 		p.Steps = append(p.Steps, Step{
-			ID: id, Change: "1", Kind: KindCall, Class: Careful, Text: call, Call: call, Account: here, Region: east, Parameters: js(parameters), Undo: undo,
+			ID: id, Change: "1", Kind: KindCall, Class: max(Careful, least(call)), Text: call, Call: call, Account: here, Region: east, Parameters: js(parameters), Undo: undo,
 			After: &Condition{Text: "done", Call: "kms:DescribeKey", Region: east, Parameters: js(object{"KeyId": key}), Query: "a"},
 		})
 	}
@@ -105,6 +106,10 @@ func TestKebab(t *testing.T) {
 
 // stub is an aws that notes its arguments, and answers a query with what a careless script would run.
 const stub = `#!/bin/sh
+if [ "$1" = sts ]; then
+	echo "$AWS_ACCOUNT"
+	exit
+fi
 printf '%s\0' "$#" "$@" >>"$AWS_LOG"
 while [ $# -gt 1 ]; do
 	case "$1 $2" in
@@ -154,12 +159,39 @@ func TestEmittedFailure(t *testing.T) {
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), "sh", "script")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "AWS_LOG=log", "AWS_STATUS=Failed")
-	if out, err := cmd.CombinedOutput(); err == nil || string(out) != "Failed\n" {
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "AWS_LOG=log", "AWS_STATUS=Failed", "AWS_ACCOUNT="+here)
+	if out, err := cmd.CombinedOutput(); err == nil || string(out) != "the job is Failed\n" {
 		t.Errorf("%v: %s", err, out)
 	}
-	if log, err := os.ReadFile(filepath.Join(dir, "log")); err != nil || !bytes.Contains(log, []byte("enable-key-rotation")) || bytes.Contains(log, []byte("tag-resource")) {
+	if log, err := os.ReadFile(filepath.Join(dir, "log")); err != nil || !bytes.Contains(log, []byte("create-model")) || bytes.Contains(log, []byte("tag-resource")) {
 		t.Errorf("%v: %q", err, log)
+	}
+}
+
+// TestEmittedStops: the commands stop at losses that nobody has compared, and at another account's credentials.
+func TestEmittedStops(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("sh"); err != nil {
+		t.Skip("no sh")
+	}
+	one := sample()
+	one.Accounts = one.Accounts[:1]
+	one.Steps = slices.DeleteFunc(one.Steps, func(s Step) bool { return s.Account != here })
+	for account, want := range map[string]string{here: "compare these losses", there: "these commands are for account " + here} {
+		dir := t.TempDir()
+		for name, text := range map[string]string{"aws": stub, "script": emitted(t, one)} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+		cmd := exec.CommandContext(t.Context(), "sh", "script")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "AWS_LOG=log", "AWS_STATUS=Completed", "AWS_ACCOUNT="+account)
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("%v: %s", err, out)
+		}
+		if log, _ := os.ReadFile(filepath.Join(dir, "log")); bytes.Contains(log, []byte("tag-resource")) || account == there && len(log) > 0 {
+			t.Errorf("as %s: %q", account, log)
+		}
 	}
 }
 
@@ -180,6 +212,14 @@ func runEmitted(t *testing.T, shell, value string) {
 
 func runEmittedPlan(t *testing.T, shell string, p *Plan) {
 	t.Helper()
+	for _, a := range p.Accounts {
+		runEmittedIn(t, shell, p, a.ID)
+	}
+}
+
+// runEmittedIn runs the commands with the credentials of one account.
+func runEmittedIn(t *testing.T, shell string, p *Plan, account string) {
+	t.Helper()
 	dir := t.TempDir()
 	for name, text := range map[string]string{"aws": stub, "script": emitted(t, p)} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o700); err != nil {
@@ -187,8 +227,12 @@ func runEmittedPlan(t *testing.T, shell string, p *Plan) {
 		}
 	}
 	cmd := exec.CommandContext(t.Context(), shell, "-eu", "script")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "AWS_LOG=log", "AWS_STATUS=Completed")
-	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "Completed\n" {
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "PATH="+dir+":"+os.Getenv("PATH"), "AWS_LOG=log", "AWS_STATUS=Completed", "AWS_ACCOUNT="+account, "LOSSES_ACCEPTED=yes")
+	shown := ""
+	if account == here {
+		shown = "got [trainingMetrics, validationMetrics] $(touch pwned) *\n"
+	}
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != shown {
 		script, _ := os.ReadFile(filepath.Join(dir, "script"))
 		t.Fatalf("%v: %s\n%s", err, out, script)
 	}
@@ -204,7 +248,11 @@ func runEmittedPlan(t *testing.T, shell string, p *Plan) {
 	token := &Runner{Hash: "hash", Plan: p, Journal: &Journal{}}
 	for i := range p.Steps {
 		s := &p.Steps[i]
+		if s.Account != account {
+			continue
+		}
 		if s.Kind == KindCompare {
+			made = made[1:]
 			continue
 		}
 		want, err := fill(plain(s.Parameters), func(name string) (string, bool) {

@@ -89,12 +89,18 @@ func OpenJournal(name string) (*Journal, error) {
 }
 
 func (j *Journal) open(name string) error {
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() { // a link may lead to what is somebody else's
+		return fmt.Errorf("journal %s: it is no regular file", name)
+	}
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
 	j.file = f
 	whole, err := j.read()
+	if err == nil && whole == 0 {
+		err = j.blank()
+	}
 	if err == nil {
 		err = f.Truncate(whole)
 	}
@@ -107,6 +113,20 @@ func (j *Journal) open(name string) error {
 	if err != nil {
 		_ = f.Close() // err says more
 		return fmt.Errorf("journal %s: %w", name, err)
+	}
+	return nil
+}
+
+// blank says that a file without a whole line is no journal: it is empty, or has the beginning of a first line.
+func (j *Journal) blank() error {
+	begin := []byte(`{"time":"`)
+	have := make([]byte, len(begin))
+	n, err := j.file.ReadAt(have, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return err
+	}
+	if !bytes.HasPrefix(begin, have[:n]) {
+		return errors.New("it is no journal: nothing was changed in it")
 	}
 	return nil
 }

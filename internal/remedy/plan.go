@@ -207,6 +207,8 @@ type Undo struct {
 	Class      Class           `json:"class"`
 	// When, if there is one, must hold for the call to be made: otherwise there is nothing to undo.
 	When *Condition `json:"when,omitempty"`
+	// Only says that When failing does not mean that there is nothing to undo, but that somebody else changed it.
+	Only bool `json:"only,omitempty"`
 	// Created says that the call deletes what the plan made: only with --delete-created.
 	Created bool `json:"created,omitempty"`
 }
@@ -303,8 +305,8 @@ func (p *Plan) check() error {
 		default:
 			return fail("%q is no kind of step", s.Kind)
 		}
-		if !s.Class.known() {
-			return fail("%q is no class", s.Class)
+		if !s.Class.known() || s.Class.less(least(s.Call)) {
+			return fail("%q is no class of %s", s.Class, s.Call)
 		}
 		if err := s.checkCalls(); err != nil {
 			return fail("%v", err)
@@ -341,6 +343,26 @@ func (p *Plan) checkHead() error {
 		}
 	}
 	return nil
+}
+
+// least is the least class of a call: a plan cannot say that it is harmless.
+func least(call string) Class {
+	_, name, _ := strings.Cut(call, ":")
+	switch {
+	case call == createJob:
+		return Recreate
+	case strings.HasPrefix(name, "Delete"), strings.HasPrefix(name, "Stop") && call != "cloudtrail:StopLogging":
+		return Destructive
+	case call == "bedrock:UpdateCustomModelDeployment", call == "bedrock:UpdateProvisionedModelThroughput", call == "kms:DisableKey":
+		return Careful
+	}
+	return Reversible
+}
+
+// less says that a class is less grave than another.
+func (c Class) less(than Class) bool {
+	order := []Class{Reversible, Careful, Recreate, Destructive}
+	return slices.Index(order, c) < slices.Index(order, than)
 }
 
 func (c Class) known() bool {

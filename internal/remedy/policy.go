@@ -114,9 +114,9 @@ func permissions(p *Plan, a *Account, s *Step, call string, parameters json.RawM
 	case "bedrock:TagResource", "bedrock:UntagResource":
 		return allow(str("resourceARN"))
 	case "bedrock:UpdateCustomModelDeployment":
-		return allow(append(p.models(s, arn), str("customModelDeploymentIdentifier"))...)
+		return allow(append(p.models(s, in, arn), str("customModelDeploymentIdentifier"))...)
 	case "bedrock:UpdateProvisionedModelThroughput":
-		return allow(append(p.models(s, arn), str("provisionedModelId"))...)
+		return allow(append(p.models(s, in, arn), str("provisionedModelId"))...)
 	case "bedrock:PutModelInvocationLoggingConfiguration":
 		statements := allow("*")
 		if config, _ := in["loggingConfig"].(map[string]any); config["cloudWatchConfig"] != nil {
@@ -178,7 +178,12 @@ func newJobPermissions(in map[string]any, arn func(service, resource string) str
 }
 
 // models are the new models of a change, as far as their ARNs are known.
-func (p *Plan) models(s *Step, arn func(service, resource string) string) []string {
+func (p *Plan) models(s *Step, in map[string]any, arn func(service, resource string) string) []string {
+	for _, member := range []string{"modelArn", "desiredModelId"} {
+		if model, _ := in[member].(string); strings.HasPrefix(model, "arn:") {
+			return []string{model}
+		}
+	}
 	return []string{p.created(s, arn, "bedrock:DeleteCustomModel")}
 }
 

@@ -57,7 +57,7 @@ func (r *Runner) settleOpen(ctx context.Context) error {
 		if s.Kind != KindCall || !StateOf(r.Journal.Records, s.ID).Open {
 			continue
 		}
-		done, err := r.settle(ctx, s)
+		done, err := r.late(ctx, s)
 		if _, taken := errors.AsType[*DriftError](err); taken { // what stands there is not the plan's: there is nothing to take back
 			err = nil
 		}
@@ -92,6 +92,9 @@ func (r *Runner) undo(ctx context.Context, s *Step, n int, deleteCreated bool) e
 		holds, _, _, err := u.When.Holds(ctx, r.reader(reader), r.value(s))
 		if err != nil {
 			return err
+		}
+		if !holds && u.Only {
+			return fmt.Errorf("%s: it is no longer as the plan left it: nothing was changed, take it back by hand", u.When.Text)
 		}
 		if !holds {
 			r.tell(s, "kept", u.Text+": there is nothing to take back")

@@ -1,12 +1,14 @@
 package remedy
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +32,8 @@ type Runner struct {
 	Poll time.Duration
 	// Patience bounds how long a job is waited for; 0 is without a bound.
 	Patience time.Duration
+	// Settle is for how long after its intent a call that got no answer may still take effect; 0 is two minutes.
+	Settle time.Duration
 	// AcceptLoss lets a comparison pass whose new losses are worse.
 	AcceptLoss bool
 	// Seam, if not nil, is called before and after each call, for tests that kill the process there.
@@ -80,7 +84,69 @@ func (r *Runner) Resume(ctx context.Context) error {
 	if RolledBack(r.Journal.Records) {
 		return errors.New("the plan was rolled back; make a new one")
 	}
+	if err := r.trust(ctx); err != nil {
+		return err
+	}
 	return r.run(ctx)
+}
+
+// trust looks whether the results that the journal has, and that steps to come use, are what the account says: the journal is
+// a file that anybody may have written to.
+func (r *Runner) trust(ctx context.Context) error {
+	for i := range r.Plan.Steps {
+		s := &r.Plan.Steps[i]
+		state := StateOf(r.Journal.Records, s.ID)
+		if !state.Done || len(s.Results) == 0 || !r.wanted(s) {
+			continue
+		}
+		found, err := r.again(ctx, s)
+		if err != nil {
+			return fmt.Errorf("step %s: whether it is as the journal says: %w", s.ID, err)
+		}
+		if !maps.Equal(found, state.Results) {
+			return &DriftError{fmt.Sprintf("step %s: the journal says %v, and the account says %v", s.ID, state.Results, found)}
+		}
+	}
+	return nil
+}
+
+// wanted says that a step that was not done yet uses a result of s.
+func (r *Runner) wanted(s *Step) bool {
+	for i := range r.Plan.Steps {
+		other := &r.Plan.Steps[i]
+		if !StateOf(r.Journal.Records, other.ID).Done && strings.Contains(string(other.Parameters), "${"+s.ID+".") {
+			return true
+		}
+	}
+	return false
+}
+
+// again reads the results of a step that was done.
+func (r *Runner) again(ctx context.Context, s *Step) (map[string]string, error) {
+	if s.Kind == KindCall {
+		caller, err := r.Clients(s.Account, s.After.Region)
+		if err != nil {
+			return nil, err
+		}
+		holds, _, answer, err := s.After.Holds(ctx, r.reader(caller), r.value(s))
+		if err != nil || !holds {
+			return nil, err
+		}
+		return results(s.After.Results, answer)
+	}
+	caller, err := r.Clients(s.Account, s.Region)
+	if err != nil {
+		return nil, err
+	}
+	parameters, err := fillJSON(s.Parameters, r.value(s))
+	if err != nil {
+		return nil, err
+	}
+	answer, err := r.make(ctx, r.reader(caller), s.Call, parameters)
+	if err != nil || answer.Members["status"] != "Completed" {
+		return nil, err
+	}
+	return results(s.Results, answer)
 }
 
 // mine says that the journal is of another plan, or of none.
@@ -311,6 +377,33 @@ func colon(reason string) string {
 	}
 	return ": " + reason
 }
+
+// late looks again, until a call whose intent is in the journal can take effect no more, whether it was made.
+func (r *Runner) late(ctx context.Context, s *Step) (done bool, err error) {
+	left := cmp.Or(r.Settle, settleTime)
+	for _, record := range r.Journal.Records {
+		if record.Step == s.ID && record.Record == recordIntent {
+			left = min(cmp.Or(r.Settle, settleTime), cmp.Or(r.Settle, settleTime)-r.Now().Sub(record.Time))
+		}
+	}
+	for pause := r.poll(); ; pause = min(pause*3/2, 10*r.poll()) {
+		if done, err = r.settle(ctx, s); done || err != nil || left <= 0 {
+			return done, err
+		}
+		r.tell(s, "wait", "whether it takes effect yet")
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false, errors.New("stopped before it was certain that the call takes no effect any more; call it again")
+		}
+		left -= pause
+	}
+}
+
+// settleTime is how long after its intent a call may take effect: as long as one may take, and then some.
+const settleTime = 3 * time.Minute
 
 func (r *Runner) poll() time.Duration {
 	if r.Poll > 0 {

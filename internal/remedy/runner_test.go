@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -502,7 +503,7 @@ func TestWorseLoss(t *testing.T) {
 	for i := range 2 {
 		n := r.next(t)
 		err := n.goOn(t.Context())
-		want := "step 1.3: the new model is worse: training loss 1.2, before 1.062; nothing more is done for it"
+		want := "step 1.3: the new model is not shown to be as good: training loss 1.2, before 1.062; nothing more is done for it"
 		if _, ok := errors.AsType[*StoppedError](err); !ok || !strings.Contains(err.Error(), want) {
 			t.Errorf("time %d: %v, want %s", i+1, err, want)
 		}
@@ -543,10 +544,13 @@ func TestCompare(t *testing.T) {
 		{of(9, 2), of(1, 3), 0.1, "validation loss 3, before 2", true},
 		{of(1, 1, 3), of(1, 2, 2), 0, "validation loss 2, before 2", false},
 		{of(-1), of(-0.95), 0.1, "training loss -0.95, before -1", false},
+		{of(1), of(math.NaN()), 0.1, "training loss NaN, before 1", true},
+		{of(1), of(math.Inf(1)), 0.1, "training loss +Inf, before 1", true},
+		{of(math.NaN()), of(1), 0.1, "training loss 1, before NaN", true},
 		{of(-1), of(-0.5), 0.1, "training loss -0.5, before -1", true},
-		{of(1, 2), of(1), 0, "the losses were not compared: both jobs must name the same kind", false},
-		{of(0), of(1), 0, "the losses were not compared: both jobs must name the same kind", false},
-		{of(0), of(0), 0, "the losses were not compared: both jobs must name the same kind", false},
+		{of(1, 2), of(1), 0, "the losses cannot be compared: both jobs must name the same kind", true},
+		{of(0), of(1), 0, "the losses cannot be compared: both jobs must name the same kind", true},
+		{of(0), of(0), 0, "the losses cannot be compared: both jobs must name the same kind", true},
 	} {
 		if text, worse := Compare(c.old, c.is, c.most); text != c.text || worse != c.worse {
 			t.Errorf("Compare(%v, %v, %g) = %q, %t, want %q, %t", c.old, c.is, c.most, text, worse, c.text, c.worse)

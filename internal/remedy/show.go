@@ -90,9 +90,9 @@ func (s *sheet) change(p *Plan, c *Change) {
 	if c.Seconds > 0 {
 		s.line(3, ansi.Plain, "takes about as long as the old job did: "+(time.Duration(c.Seconds)*time.Second).String())
 	}
-	if len(c.Compared) > 0 {
+	if members := p.compared(c); len(members) > 0 {
 		s.Blank()
-		s.beside(c.Compared)
+		s.beside(members)
 	}
 	s.steps(p, c.ID)
 	s.list("The next audit will say", predictions(c.Predicted))
@@ -132,16 +132,67 @@ func (s *sheet) steps(p *Plan, change string) {
 			s.line(10, ansi.Dim, shown(name+": "+text(in[name])))
 		}
 	}
+	s.undos(p, change)
 }
 
-func predictions(list []Prediction) []string {
+// undos writes what a rollback calls.
+func (s *sheet) undos(p *Plan, change string) {
 	var lines []string
+	for i := range p.Steps {
+		for _, u := range p.Steps[i].Undo {
+			if p.Steps[i].Change != change {
+				continue
+			}
+			line := fmt.Sprintf("%s  %s (%s, class %s)", p.Steps[i].ID, u.Text, u.Call, u.Class)
+			if u.Created {
+				line += ", with --delete-created"
+			}
+			lines = append(lines, shown(line))
+		}
+	}
+	s.list("A rollback calls", lines)
+}
+
+// compared is the old beside what is really sent.
+func (p *Plan) compared(c *Change) []Member {
+	members := slices.Clone(c.Compared)
+	for i := range p.Steps {
+		s := &p.Steps[i]
+		var in map[string]any
+		if s.Change != c.ID || s.Call != createJob || json.Unmarshal(s.Parameters, &in) != nil {
+			continue
+		}
+		for n := range members {
+			members[n].New = in[members[n].Name]
+			delete(in, members[n].Name)
+		}
+		for _, name := range slices.Sorted(maps.Keys(in)) {
+			members = append(members, Member{Name: name, New: in[name]})
+		}
+	}
+	return members
+}
+
+// predictions are the verdicts to come; what passes beside what the change is about is put together.
+func predictions(list []Prediction) []string {
+	var lines, resources []string
+	passes := map[string][]string{}
 	for _, p := range list {
+		if p.Status == posture.Pass && !strings.HasPrefix(p.Resource, "new ") && p.Message != "" {
+			if passes[p.Resource] == nil {
+				resources = append(resources, p.Resource)
+			}
+			passes[p.Resource] = append(passes[p.Resource], p.Rule)
+			continue
+		}
 		line := fmt.Sprintf("%s  %s  %s", p.Rule, p.Status, p.Resource)
 		if p.Message != "" {
 			line += ": " + p.Message
 		}
 		lines = append(lines, line)
+	}
+	for _, resource := range resources {
+		lines = append(lines, strings.Join(passes[resource], ", ")+"  "+string(posture.Pass)+"  "+resource)
 	}
 	return lines
 }
