@@ -14,7 +14,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"example.com/cloister/internal/collect"
-	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/remediate"
 	"example.com/cloister/internal/remedy"
 )
@@ -108,8 +107,13 @@ iam:GetRole, iam:SimulatePrincipalPolicy, servicequotas:ListServiceQuotas and km
 		Example: "  cloister remediate iam-policy --plan plan.json",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			if plan == "" {
+			switch {
+			case plan == "":
 				return usageErrorf("--plan: name the plan's file")
+			case o.Reads && (o.Rollback || o.Delete):
+				return usageErrorf("--reads prints what is read, the others what is written: choose one")
+			case o.Delete && !o.Rollback:
+				return usageErrorf("--delete-created is a part of --rollback")
 			}
 			f, err := readPlan(plan)
 			if err != nil {
@@ -209,6 +213,9 @@ Each call is written to the journal, PLAN.journal, before it is made. Ctrl-C sto
 			if a.Hash == "" {
 				return usageErrorf("--approve: give the plan's hash, as 'cloister remediate show %s' prints it", args[0])
 			}
+			if wait < 0 {
+				return usageErrorf("--wait must not be negative")
+			}
 			for _, class := range allow {
 				if !strings.EqualFold(class, "D") {
 					return usageErrorf("--allow %s: only class D has to be allowed besides the approval", class)
@@ -245,6 +252,9 @@ func remediateResumeCommand() *cobra.Command {
 looked for first: it is never made again unseen.`,
 		Args: usageArgs(cobra.ExactArgs(1)),
 		RunE: func(c *cobra.Command, args []string) error {
+			if wait < 0 {
+				return usageErrorf("--wait must not be negative")
+			}
 			return f.with(c, args[0], func(ctx context.Context, p *planFile, r *remedy.Runner) error {
 				r.AcceptLoss, r.Patience = worse, wait
 				if err := r.Resume(ctx); err != nil {
@@ -360,11 +370,11 @@ func printVerification(w io.Writer, v *remediate.Verification) error {
 	var lines []string
 	for _, one := range v.Verdicts {
 		sign := "ok  "
-		if one.Now != one.Predicted {
+		switch {
+		case !one.Good():
+			sign = "NOT "
+		case one.Now != one.Predicted:
 			sign = "now "
-			if one.Now != posture.Pass && one.Now != posture.Superseded {
-				sign = "NOT "
-			}
 		}
 		lines = append(lines, fmt.Sprintf("%s %s  %-10s (predicted %s)  %s\n       %s", sign, one.Rule, one.Now, one.Predicted, one.Resource, one.Message))
 	}

@@ -153,8 +153,10 @@ func (f *planFlags) check() error {
 		return usageErrorf("--kms-key and --keep-service-key exclude each other")
 	case f.o.MostChanges < 1:
 		return usageErrorf("--max-changes must be positive")
-	case f.o.MostLoss < 0:
-		return usageErrorf("--max-loss-increase must not be negative")
+	case !(f.o.MostLoss >= 0 && f.o.MostLoss < 1000):
+		return usageErrorf("--max-loss-increase must be from 0 to 1000")
+	case f.o.Role != "" && !roleARN.MatchString(f.o.Role):
+		return usageErrorf("--role %s: give the ARN of a role", f.o.Role)
 	case f.action != "" && f.action != "stop":
 		return usageErrorf("--action %s: it can only be stop", f.action)
 	}
@@ -162,6 +164,9 @@ func (f *planFlags) check() error {
 	f.o.Tags = map[string]string{}
 	for _, tag := range f.setTags {
 		key, value, ok := strings.Cut(tag, "=")
+		if f.o.Tags[key] != "" || strings.HasPrefix(strings.ToLower(key), "aws:") {
+			return usageErrorf("--set-tag %s: each key once, and none that begins with aws:", tag)
+		}
 		if !ok || !tagText.MatchString(key) || !tagText.MatchString(value) {
 			return usageErrorf("--set-tag %s: write KEY=VALUE, with letters, digits, spaces and . _ : / = + @ -", tag)
 		}
@@ -179,6 +184,8 @@ func (f *planFlags) check() error {
 // tagText is what keys and values of tags may be.
 // Source: Amazon Bedrock API Reference, Tag.
 var tagText = regexp.MustCompile(`^[a-zA-Z0-9\s._:/=+@-]+$`)
+
+var roleARN = regexp.MustCompile(`^arn:[a-z-]+:iam::[0-9]{12}:role/.+$`)
 
 // steps prints what a runner does: one line each, and on a terminal a line that follows a job that is waited for.
 type steps struct {

@@ -12,6 +12,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
@@ -31,10 +32,14 @@ type Answer struct {
 }
 
 // Client makes calls in one account and region. It is safe for concurrent use.
-type Client struct{ configure Configure }
+type Client struct {
+	timeout   time.Duration
+	configure Configure
+}
 
-// New returns a client.
-func New(configure Configure) *Client { return &Client{configure} }
+// New returns a client. timeout bounds a call that changes something, and a read with its further attempts threefold; 0 is
+// without a bound.
+func New(timeout time.Duration, configure Configure) *Client { return &Client{timeout, configure} }
 
 // Call makes the call "service:Operation" with parameters, a JSON object. What the parameters have and the operation's
 // input has not is an error before anything is sent; AWS's own error is a smithy.APIError.
@@ -42,6 +47,14 @@ func (c *Client) Call(ctx context.Context, operation string, parameters json.Raw
 	op, ok := find(operation)
 	if !ok {
 		return nil, fmt.Errorf("%s is none of the calls that can be made", operation)
+	}
+	if limit := c.timeout; limit > 0 {
+		if !op.changes {
+			limit *= 3
+		}
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
 	}
 	answer, err := op.make(ctx, c.configure(Service(operation)), parameters)
 	if err != nil {

@@ -37,7 +37,7 @@ func fake(t *testing.T, o awsfake.Options, patches ...awsfake.Patch) (*awscall.C
 	o.Writable, o.Now = true, at
 	server := awsfake.New(w, o)
 	var asked []string
-	return awscall.New(func(service string) aws.Config {
+	return awscall.New(0, func(service string) aws.Config {
 		asked = append(asked, service)
 		return aws.Config{
 			Region: "us-east-1", Credentials: awsfake.Credentials(me), HTTPClient: server.HTTPClient(),
@@ -250,7 +250,7 @@ func TestWritesAreNotRepeated(t *testing.T) {
 			}
 			server := awsfake.New(w, awsfake.Options{Writable: true, Now: at})
 			trip := &failing{RoundTripper: server.HTTPClient().Transport, status: c.status, code: c.code, left: 1}
-			client := awscall.New(func(string) aws.Config {
+			client := awscall.New(0, func(string) aws.Config {
 				return aws.Config{Region: "us-east-1", Credentials: awsfake.Credentials(me), HTTPClient: &http.Client{Transport: trip}, Retryer: func() aws.Retryer { return quick(3) }}
 			})
 			_, err = client.Call(t.Context(), c.operation, json.RawMessage(c.parameters))

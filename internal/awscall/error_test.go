@@ -34,7 +34,7 @@ func TestErrors(t *testing.T) {
 			_, _ = w.Write([]byte(c.body))
 		}))
 		t.Cleanup(server.Close)
-		client := New(func(string) aws.Config {
+		client := New(0, func(string) aws.Config {
 			return aws.Config{
 				Region: "us-east-1", BaseEndpoint: &server.URL, RetryMaxAttempts: 1,
 				Credentials: credentials.NewStaticCredentialsProvider("AKIA", "secret", ""),

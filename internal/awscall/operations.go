@@ -46,6 +46,7 @@ func operations() []operation {
 		read("ec2:DescribeFlowLogs", ec2Client, (*ec2.Client).DescribeFlowLogs),
 		read("ec2:DescribeRouteTables", ec2Client, (*ec2.Client).DescribeRouteTables),
 		read("ec2:DescribeSecurityGroups", ec2Client, (*ec2.Client).DescribeSecurityGroups),
+		read("ec2:DescribeVpcEndpoints", ec2Client, (*ec2.Client).DescribeVpcEndpoints),
 		read("ec2:DescribeSubnets", ec2Client, (*ec2.Client).DescribeSubnets),
 		write("ec2:CreateFlowLogs", ec2Client, (*ec2.Client).CreateFlowLogs),
 		write("ec2:DeleteFlowLogs", ec2Client, (*ec2.Client).DeleteFlowLogs),
@@ -70,6 +71,28 @@ func operations() []operation {
 
 		read("service-quotas:ListServiceQuotas", quotasClient, (*servicequotas.Client).ListServiceQuotas),
 	}
+}
+
+// Endpoint is the endpoint that is configured for a service, here or in the environment; "" is AWS's own.
+func Endpoint(service string, cfg aws.Config) string {
+	var base *string
+	switch service {
+	case "bedrock":
+		base = bedrockClient(cfg).Options().BaseEndpoint
+	case "cloudtrail":
+		base = trailClient(cfg).Options().BaseEndpoint
+	case "ec2":
+		base = ec2Client(cfg).Options().BaseEndpoint
+	case "iam":
+		base = iamClient(cfg).Options().BaseEndpoint
+	case "kms":
+		base = kmsClient(cfg).Options().BaseEndpoint
+	case "s3":
+		base = s3Client(cfg).Options().BaseEndpoint
+	case "service-quotas":
+		base = quotasClient(cfg).Options().BaseEndpoint
+	}
+	return aws.ToString(base)
 }
 
 func bedrockClient(cfg aws.Config) *bedrock.Client { return bedrock.NewFromConfig(cfg) }

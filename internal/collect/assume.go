@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -28,6 +29,9 @@ func (c *Collection) Config(account, region, service string) (aws.Config, error)
 	}
 	return cfg, nil
 }
+
+// CallTimeout is the deadline of one attempt of a call.
+func (c *Collection) CallTimeout() time.Duration { return c.collector.CallTimeout }
 
 // Serves says whether the account's endpoint serves an operation, as far as it says so: an endpoint that names nothing may
 // serve everything.

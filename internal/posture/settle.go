@@ -130,8 +130,17 @@ func counterpart(kind string, successor *Job) string {
 	return d.Model
 }
 
-// successor is the job that provably replaces old, or nil.
+// successor is the job that provably replaces old, whose model nothing serves any more; nil if there is none.
 func (r *Region) successor(old *Job) *Job {
+	was, ok := old.Detail.Read()
+	if !ok || !r.Account.unserved(was.Model) {
+		return nil
+	}
+	return r.Successor(old)
+}
+
+// Successor is the job that provably replaces old, whatever still serves the old model; nil if there is none.
+func (r *Region) Successor(old *Job) *Job {
 	was, ok := old.Detail.Read()
 	if !ok {
 		return nil
@@ -159,8 +168,6 @@ func (r *Region) successor(old *Job) *Job {
 	case is.Training != was.Training || is.LogsURI != was.LogsURI || !slices.Equal(is.Validation, was.Validation) || !sameOutput(is.Output, was.Output):
 		return nil
 	case was.Model == "" && was.Status == "Completed": // it made one, and nobody says which
-		return nil
-	case !r.Account.unserved(was.Model):
 		return nil
 	}
 	return job

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -27,6 +28,8 @@ const (
 	checkServing = "serving"
 	checkNames   = "names"
 	checkMends   = "mends"
+	checkNetwork = "network"
+	checkRules   = "network-rules"
 )
 
 // preconditions makes the checks of a new job, and returns what must still hold when it is created.
@@ -109,14 +112,14 @@ func (p *planner) keyUsable(ctx context.Context, c *remedy.Change, key string) [
 	}
 	held, err := p.hold(ctx, p.caller(c.Account, region), remedy.Condition{
 		Text: "key " + key, Call: "kms:DescribeKey", Region: region, Parameters: parameters(map[string]any{"KeyId": key}),
-		Query: "KeyMetadata.[KeyState, KeyManager, KeyUsage, KeySpec]", Absent: []string{"NotFoundException"},
+		Query: "KeyMetadata.[KeyState, KeyManager, KeyUsage, KeySpec, Arn]", Absent: []string{"NotFoundException"},
 	})
 	if err != nil {
 		p.check(checkKey, c.ID, remedy.NotChecked, "%v", err)
 		return nil
 	}
 	state, _ := held.Expect.([]any)
-	if len(state) != 4 || !slices.Equal(state, []any{"Enabled", "CUSTOMER", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"}) {
+	if len(state) != 5 || !slices.Equal(state[:4], []any{"Enabled", "CUSTOMER", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"}) {
 		p.check(checkKey, c.ID, remedy.CheckRefused, "key %s is %v: it must be Enabled, CUSTOMER, ENCRYPT_DECRYPT, SYMMETRIC_DEFAULT", key, say(held.Expect))
 		return nil
 	}
@@ -193,38 +196,56 @@ func objectsQuery(key string) string {
 	return "sort_by(" + named + ", &Key)[*].[Key, ETag, LastModified]"
 }
 
-// networkStays wants subnets and groups to be there and in their VPC when the job is created.
+// networkStays wants the network to be as the rules saw it: subnets, groups with their rules, routes and S3 endpoints.
 func (p *planner) networkStays(ctx context.Context, c *remedy.Change, vpc map[string]any) []remedy.Condition {
+	sorted := func(list string) string { return "sort((" + list + " || `[]`)[*].to_string(@))" }
+	vpcs := map[string]bool{}
 	var conditions []remedy.Condition
-	for _, one := range []struct{ what, member, call, filter, query string }{
-		{"subnets", "subnetIds", "ec2:DescribeSubnets", "subnet-id", "sort_by(Subnets, &SubnetId)[*].[SubnetId, VpcId]"},
-		{"security groups", "securityGroupIds", "ec2:DescribeSecurityGroups", "group-id", "sort_by(SecurityGroups, &GroupId)[*].[GroupId, VpcId]"},
+	for _, one := range []struct {
+		what, call, filter, query string
+		values                    any // each must be there; nil are the VPCs of the subnets
+	}{
+		{"subnets of the new job", "ec2:DescribeSubnets", "subnet-id", "sort_by(Subnets, &SubnetId)[*].[SubnetId, VpcId]", vpc["subnetIds"]},
+		{
+			"security groups of the new job", "ec2:DescribeSecurityGroups", "group-id",
+			"sort_by(SecurityGroups, &GroupId)[*].[GroupId, VpcId, " + sorted("IpPermissions") + ", " + sorted("IpPermissionsEgress") + "]", vpc["securityGroupIds"],
+		},
+		{
+			"routes of its VPC", "ec2:DescribeRouteTables", "vpc-id",
+			"sort_by(RouteTables, &RouteTableId)[*].[RouteTableId, sort((Associations || `[]`)[*].to_string([SubnetId, Main])), " + sorted("Routes") + "]", nil,
+		},
+		{
+			"endpoints of its VPC", "ec2:DescribeVpcEndpoints", "vpc-id",
+			"sort_by(VpcEndpoints || `[]`, &VpcEndpointId)[*].[VpcEndpointId, ServiceName, State, PolicyDocument, sort(RouteTableIds || `[]`)]", nil,
+		},
 	} {
+		ids, each := one.values.([]any)
+		if !each {
+			ids = texts(slices.Sorted(maps.Keys(vpcs)))
+		}
+		if len(ids) == 0 {
+			continue
+		}
 		held, err := p.hold(ctx, p.caller(c.Account, c.Region), remedy.Condition{
-			Text: one.what + " of the new job", Call: one.call, Region: c.Region, Query: one.query,
-			Parameters: parameters(map[string]any{"Filters": []any{map[string]any{"Name": one.filter, "Values": vpc[one.member]}}}),
+			Text: one.what, Call: one.call, Region: c.Region, Query: one.query,
+			Parameters: parameters(map[string]any{"Filters": []any{map[string]any{"Name": one.filter, "Values": ids}}}),
 		})
-		ids, _ := vpc[one.member].([]any)
 		found, _ := held.Expect.([]any)
 		switch {
 		case err != nil:
-			p.check("network", c.ID, remedy.NotChecked, "%v", err)
-		case len(found) != len(ids):
-			p.check("network", c.ID, remedy.CheckRefused, "of the %s %v only %d exist", one.what, ids, len(found))
+			p.check(checkNetwork, c.ID, remedy.NotChecked, "%s: %v", one.what, err)
+		case each && len(found) != len(ids):
+			p.check(checkNetwork, c.ID, remedy.CheckRefused, "%s: of %v only %d exist", one.what, ids, len(found))
 		default:
 			conditions = append(conditions, held)
 		}
+		for _, record := range found {
+			if fields, _ := record.([]any); one.call == "ec2:DescribeSubnets" && len(fields) == 2 {
+				vpcs[fmt.Sprint(fields[1])] = true
+			}
+		}
 	}
 	return conditions
-}
-
-// roleActions are what a job's role needs to attach network interfaces.
-// Source: Amazon Bedrock User Guide, "Attach VPC permissions to a model customization role".
-func roleActions() []any {
-	return texts([]string{
-		"ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DescribeDhcpOptions", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups",
-		"ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission", "ec2:CreateTags",
-	})
 }
 
 // roleExists wants the role to be there: AWS looks at it only once the job is asked for.
@@ -246,48 +267,68 @@ func (p *planner) roleExists(ctx context.Context, c *remedy.Change, client *awsc
 	return []remedy.Condition{held}
 }
 
-// role asks AWS whether the role may attach interfaces. Only AWS can say.
+// What a job's role needs to attach network interfaces: to look, and to make.
+// Source: Amazon Bedrock User Guide, "Attach VPC permissions to a model customization role".
+func roleLooks() []string {
+	return []string{"ec2:DescribeNetworkInterfaces", "ec2:DescribeVpcs", "ec2:DescribeDhcpOptions", "ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"}
+}
+
+func roleMakes() []string {
+	return []string{"ec2:CreateNetworkInterface", "ec2:CreateNetworkInterfacePermission", "ec2:DeleteNetworkInterface", "ec2:DeleteNetworkInterfacePermission", "ec2:CreateTags"}
+}
+
+// role asks AWS whether the role may attach interfaces. Only AWS can say, and not all of it: what the role may make can depend on
+// the interface that is not there yet, so that only an explicit deny is certain.
 func (p *planner) role(ctx context.Context, c *remedy.Change, create map[string]any) {
 	role, _ := create["roleArn"].(string)
 	if account := p.account(c.Account); account != nil && account.Foreign != "" {
 		p.check(checkRole, c.ID, remedy.NotChecked, "whether %s may attach network interfaces: only AWS simulates policies", role)
 		return
 	}
-	context := []any{
-		map[string]any{"ContextKeyName": "aws:RequestTag/BedrockManaged", "ContextKeyType": "string", "ContextKeyValues": []any{"true"}},
-		map[string]any{"ContextKeyName": "ec2:CreateAction", "ContextKeyType": "string", "ContextKeyValues": []any{"CreateNetworkInterface"}},
-	}
-	members, err := get(ctx, p.caller(c.Account, c.Region), "iam:SimulatePrincipalPolicy", map[string]any{
-		"PolicySourceArn": role, "ActionNames": roleActions(), "ContextEntries": context,
-	})
+	decisions, err := p.simulate(ctx, c, role)
 	if err != nil {
 		p.check(checkRole, c.ID, remedy.NotChecked, "%v", err)
 		return
 	}
-	var denied, conditional []string
+	var denied, unsure []string
+	for _, action := range slices.Concat(roleLooks(), roleMakes()) {
+		switch decision := decisions[action]; {
+		case decision == "allowed":
+		case decision == "explicitDeny", decision == "implicitDeny" && slices.Contains(roleLooks(), action):
+			denied = append(denied, action)
+		default:
+			unsure = append(unsure, action)
+		}
+	}
+	switch {
+	case len(denied) > 0:
+		p.check(checkRole, c.ID, remedy.CheckRefused, "role %s may not %s: a job in a VPC needs it", role, strings.Join(denied, ", "))
+	case len(unsure) > 0:
+		p.check(checkRole, c.ID, remedy.NotChecked, "whether role %s may %s for the interfaces that there will be: the simulation does not allow it for all", role, strings.Join(unsure, ", "))
+	default:
+		p.check(checkRole, c.ID, remedy.CheckOK, "role %s may attach network interfaces", role)
+	}
+}
+
+// simulate is AWS's decision on each action of a role.
+func (p *planner) simulate(ctx context.Context, c *remedy.Change, role string) (map[string]string, error) {
+	members, err := get(ctx, p.caller(c.Account, c.Region), "iam:SimulatePrincipalPolicy", map[string]any{
+		"PolicySourceArn": role, "ActionNames": texts(slices.Concat(roleLooks(), roleMakes())), "ContextEntries": []any{
+			map[string]any{"ContextKeyName": "aws:RequestTag/BedrockManaged", "ContextKeyType": "string", "ContextKeyValues": []any{"true"}},
+			map[string]any{"ContextKeyName": "ec2:CreateAction", "ContextKeyType": "string", "ContextKeyValues": []any{"CreateNetworkInterface"}},
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	decisions := map[string]string{}
 	list, _ := members["EvaluationResults"].([]any)
 	for _, one := range list {
 		result, _ := one.(map[string]any)
 		action, _ := result["EvalActionName"].(string)
-		missing, _ := result["MissingContextValues"].([]any)
-		switch {
-		case result["EvalDecision"] == "allowed":
-		case result["EvalDecision"] != "explicitDeny" && len(missing) > 0:
-			conditional = append(conditional, action)
-		default:
-			denied = append(denied, action)
-		}
+		decisions[action], _ = result["EvalDecision"].(string)
 	}
-	switch {
-	case len(list) < len(roleActions()):
-		p.check(checkRole, c.ID, remedy.NotChecked, "the simulation answered for %d of %d actions", len(list), len(roleActions()))
-	case len(denied) > 0:
-		p.check(checkRole, c.ID, remedy.CheckRefused, "role %s may not %s: a job in a VPC needs it", role, strings.Join(denied, ", "))
-	case len(conditional) > 0:
-		p.check(checkRole, c.ID, remedy.NotChecked, "role %s may %s under conditions on what is not there before the job", role, strings.Join(conditional, ", "))
-	default:
-		p.check(checkRole, c.ID, remedy.CheckOK, "role %s may attach network interfaces", role)
-	}
+	return decisions, nil
 }
 
 // quotaName is the quota of customization jobs that have not ended.

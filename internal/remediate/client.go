@@ -14,7 +14,7 @@ import (
 
 // Client makes calls with the credentials of a collection. An account or region that it did not open makes each call fail.
 func Client(read *collect.Collection, account, region string) *awscall.Client {
-	return awscall.New(func(service string) aws.Config {
+	return awscall.New(read.CallTimeout(), func(service string) aws.Config {
 		cfg, err := read.Config(account, region, service)
 		if err != nil {
 			return aws.Config{Region: region, Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
@@ -36,6 +36,11 @@ func Connect(ctx context.Context, o collect.Options, p *remedy.Plan) (*collect.C
 	if err != nil {
 		return nil, err
 	}
+	return read, same(read, p)
+}
+
+// same says that accounts are not where they were when the plan was made, or not reached at all.
+func same(read *collect.Collection, p *remedy.Plan) error {
 	for _, a := range p.Accounts {
 		found := false
 		for _, have := range read.Inventory.Accounts {
@@ -43,18 +48,32 @@ func Connect(ctx context.Context, o collect.Options, p *remedy.Plan) (*collect.C
 				continue
 			}
 			if have.Error != nil {
-				return nil, fmt.Errorf("account %s: %s: %s: %s", a.ID, have.Error.Operation, have.Error.Code, have.Error.Message)
+				return fmt.Errorf("account %s: %s: %s: %s", a.ID, have.Error.Operation, have.Error.Code, have.Error.Message)
 			}
 			if have.Foreign != a.Endpoint {
-				return nil, &remedy.DriftError{What: fmt.Sprintf("the plan was made for account %s at %s, and this is %s", a.ID, place(a.Endpoint), place(have.Foreign))}
+				return &remedy.DriftError{What: fmt.Sprintf("the plan was made for account %s at %s, and this is %s", a.ID, place(a.Endpoint), place(have.Foreign))}
+			}
+			for service, endpoint := range a.Endpoints {
+				if is := endpointOf(read, a.ID, p.Steps[0].Region, service); is != endpoint {
+					return &remedy.DriftError{What: fmt.Sprintf("the plan was made for %s of account %s at %s, and this is %s", service, a.ID, place(endpoint), place(is))}
+				}
 			}
 			found = true
 		}
 		if !found {
-			return nil, &remedy.DriftError{What: fmt.Sprintf("the plan changes account %s, which the credentials do not reach: name its profile, role or accounts file", a.ID)}
+			return &remedy.DriftError{What: fmt.Sprintf("the plan changes account %s, which the credentials do not reach: name its profile, role or accounts file", a.ID)}
 		}
 	}
-	return read, nil
+	return nil
+}
+
+// endpointOf is the endpoint that was given for a service; "" is AWS's own.
+func endpointOf(read *collect.Collection, account, region, service string) string {
+	cfg, err := read.Config(account, region, service)
+	if err != nil {
+		return ""
+	}
+	return awscall.Endpoint(service, cfg)
 }
 
 func place(endpoint string) string {

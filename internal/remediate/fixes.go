@@ -144,7 +144,22 @@ func (p *planner) keyState(ctx context.Context, r *posture.Result) error {
 	p.simple(c, "enable key "+r.Name, "kms:EnableKey", in, before, enabled, remedy.Undo{
 		Text: "disable key " + r.Name + " again", Call: "kms:DisableKey", Class: remedy.Careful, Parameters: parameters(in), When: &enabled,
 	})
+	if p.read.Serves(r.Account, "kms:ListResourceTags") { // whoever holds it may begin to later
+		for i := range p.steps {
+			if s := &p.steps[i].step; s.Change == c.ID {
+				s.Before = append(s.Before, notHeld(r.Resource, r.Region))
+			}
+		}
+	}
 	return nil
+}
+
+// notHeld wants a key to have no tag that holds it.
+func notHeld(key, region string) remedy.Condition {
+	return remedy.Condition{
+		Text: "key " + key + " is not held by a tag " + holdTag, Call: "kms:ListResourceTags", Region: region, Parameters: parameters(map[string]any{"KeyId": key}),
+		Query: "(Tags || `[]`)[?TagKey == '" + holdTag + "'].TagKey", Expect: []any{},
+	}
 }
 
 func (p *planner) keyRotation(_ context.Context, r *posture.Result) error {
@@ -155,8 +170,10 @@ func (p *planner) keyRotation(_ context.Context, r *posture.Result) error {
 		return remedy.Condition{Text: "rotation of key " + r.Name, Call: "kms:GetKeyRotationStatus", Parameters: parameters(in), Query: "KeyRotationEnabled", Expect: expect}
 	}
 	p.costs(c.Account, "key material of each rotation is billed by the month")
-	p.simple(c, "enable rotation of key "+r.Name, "kms:EnableKeyRotation", in, rotates(false), rotates(true), remedy.Undo{
-		Text: "disable rotation of key " + r.Name + " again", Call: "kms:DisableKeyRotation", Class: remedy.Reversible, Parameters: parameters(in),
+	after := rotates(true)
+	after.Region = r.Region
+	p.simple(c, "enable rotation of key "+r.Name, "kms:EnableKeyRotation", in, rotates(false), after, remedy.Undo{
+		Text: "disable rotation of key " + r.Name + " again", Call: "kms:DisableKeyRotation", Class: remedy.Reversible, Parameters: parameters(in), When: &after,
 	})
 	return nil
 }
@@ -277,7 +294,7 @@ func (p *planner) flowLogs(_ context.Context, r *posture.Result) error {
 	step := &p.steps[len(p.steps)-1].step
 	step.Undo = []remedy.Undo{{
 		Text: "delete the flow log of " + r.Name, Call: "ec2:DeleteFlowLogs", Class: remedy.Reversible,
-		Parameters: filled(map[string]any{"FlowLogIds": []any{"${" + step.ID + ".flowLogId}"}}),
+		Parameters: filled(map[string]any{"FlowLogIds": []any{"${" + step.ID + ".flowLogId}"}}), When: step.After,
 	}}
 	return nil
 }

@@ -130,15 +130,21 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 		return fmt.Errorf("job %s: %w", f.job.ARN, err)
 	}
 	if by := old.jobTags[posture.TagSupersededBy]; by != "" {
-		p.successor(f, d, by)
-		return nil
+		return p.successor(ctx, f, d, old, by)
 	}
 	to, ok, err := p.target(ctx, f, d)
 	if err != nil || !ok {
 		return err
 	}
-	if to.jobName, to.modelName, err = p.names(ctx, f, d); err != nil {
+	var made string
+	if to.jobName, to.modelName, made, err = p.names(ctx, f, d); err != nil {
 		return err
+	}
+	if made != "" {
+		for i := range f.results {
+			p.leave(&f.results[i], "%s was made in its place already: resume the plan that did, or roll it back", made)
+		}
+		return nil
 	}
 	create, compared, err := recreate(old, to)
 	if err != nil {
@@ -192,11 +198,19 @@ func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, cre
 				When: &remedy.Condition{Text: "job " + name + " runs", Call: getJob, Parameters: byName, Query: "status", Expect: "InProgress"},
 			},
 			{
+				Text: "take the replaced job's name off job " + name, Call: "bedrock:UntagResource", Class: remedy.Reversible,
+				Parameters: filled(map[string]any{"resourceARN": "${" + c.ID + ".1.jobArn}", "tagKeys": []any{posture.TagSupersedes}}),
+				When: &remedy.Condition{
+					Text: "job " + name + " names the job that it replaces", Call: listTags, Parameters: filled(map[string]any{"resourceARN": "${" + c.ID + ".1.jobArn}"}),
+					Query: "tags[?key == " + remedy.Quote(posture.TagSupersedes) + "].value", Expect: remedy.Literal([]any{old.arn}),
+				},
+			},
+			{
 				Text: "delete model " + model, Call: "bedrock:DeleteCustomModel", Class: remedy.Destructive, Created: true,
 				Parameters: filled(map[string]any{"modelIdentifier": model}),
 				When: &remedy.Condition{
 					Text: "model " + model + " is of job " + name, Call: "bedrock:GetCustomModel", Parameters: filled(map[string]any{"modelIdentifier": model}),
-					Query: "jobName", Expect: name, Absent: []string{"ResourceNotFoundException"},
+					Query: "jobArn", Expect: "${" + c.ID + ".1.jobArn}", Absent: []string{"ResourceNotFoundException"},
 				},
 			},
 		},
@@ -207,7 +221,7 @@ func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, cre
 		Parameters: filled(map[string]any{"jobIdentifier": newARN}), Results: map[string]string{"modelArn": "outputModelArn"},
 	})
 	c.Name = cmp.Or(c.Name, name)
-	if losses := remedy.LossesOf(old.record); losses.Training != nil || len(losses.Validation) > 0 {
+	if losses := remedy.LossesOf(old.record); hasLosses(old.record) {
 		p.step(c, phaseRecord, remedy.Step{
 			Kind: remedy.KindCompare, Class: remedy.Recreate, Text: "compare the losses of " + name + " with those of " + d.Name, Call: getJob,
 			Parameters: filled(map[string]any{"jobIdentifier": newARN}), Losses: &remedy.Bound{Old: losses, Most: p.MostLoss},
@@ -226,7 +240,6 @@ func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, cre
 			When:       &remedy.Condition{Text: "job " + d.Name + " names its successor", Call: listTags, Parameters: oldTags, Query: tag, Expect: []any{newARN}},
 		}},
 	})
-	c.Lasting = append(c.Lasting, "the tag "+posture.TagSupersedes+" of the new job, which proves nothing alone")
 }
 
 // absentJob are the codes that mean that there is no such job.
@@ -266,35 +279,65 @@ func tagsOf(ctx context.Context, client *awscall.Client, arn string) (map[string
 	return tags, nil
 }
 
-// names are new names for a job and its model, which nobody has in the region.
-func (p *planner) names(ctx context.Context, f *failing, d *posture.JobDetail) (job, model string, err error) {
+// names are new names for a job and its model, with one ending, which nobody has in the region. made is a job of such a name
+// that says that it replaces the old one and has not failed: another plan made it.
+func (p *planner) names(ctx context.Context, f *failing, d *posture.JobDetail) (job, model, made string, err error) {
 	client := p.caller(f.region.Account.ID, f.region.Name)
-	job, err = p.name(d.Name, f, "job", func(part string) ([]string, error) {
-		return p.listed(ctx, client, "bedrock:ListModelCustomizationJobs", "modelCustomizationJobSummaries", "jobName", part)
-	})
+	modelName := cmp.Or(d.ModelName, d.Name)
+	jobs, err := p.listed(ctx, client, "bedrock:ListModelCustomizationJobs", "modelCustomizationJobSummaries", common(d.Name))
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
-	model, err = p.name(cmp.Or(d.ModelName, d.Name), f, "model", func(part string) ([]string, error) {
-		return p.listed(ctx, client, "bedrock:ListCustomModels", "modelSummaries", "modelName", part)
-	})
-	return job, model, err
+	models, err := p.listed(ctx, client, "bedrock:ListCustomModels", "modelSummaries", common(modelName))
+	if err != nil {
+		return "", "", "", err
+	}
+	scope := f.region.Account.ID + " " + f.region.Name
+	for n := 1; ; n++ {
+		job, model = newName(d.Name, n), newName(modelName, n)
+		if record := named(jobs, "jobName", job); record != nil {
+			if made, err = replaces(ctx, client, record, f.job.ARN); err != nil || made != "" {
+				return "", "", made, err
+			}
+			continue
+		}
+		if named(models, "modelName", model) == nil && !p.taken[scope+" job "+job] && !p.taken[scope+" model "+model] {
+			break
+		}
+	}
+	p.taken[scope+" job "+job], p.taken[scope+" model "+model] = true, true
+	return job, model, "", nil
 }
 
-func (p *planner) name(old string, f *failing, kind string, taken func(part string) ([]string, error)) (string, error) {
-	names, err := taken(strings.TrimRight(old[:min(len(old), longestName-len("-r1000"))], "-_."))
-	if err != nil {
+// common is what all new names of an old one begin with.
+func common(old string) string {
+	return strings.TrimRight(old[:min(len(old), longestName-len("-r1000"))], "-_.")
+}
+
+func named(records []map[string]any, member, name string) map[string]any {
+	i := slices.IndexFunc(records, func(r map[string]any) bool { return r[member] == name })
+	if i < 0 {
+		return nil
+	}
+	return records[i]
+}
+
+// replaces is a job's ARN, if its tags say that it replaces the old one, and it has not failed; else "".
+func replaces(ctx context.Context, client *awscall.Client, job map[string]any, old string) (string, error) {
+	arn, _ := job["jobArn"].(string)
+	if status := job["status"]; status == "Failed" || status == "Stopped" || status == "Stopping" {
+		return "", nil
+	}
+	tags, err := tagsOf(ctx, client, arn)
+	if err != nil || tags[posture.TagSupersedes] != old {
 		return "", err
 	}
-	scope := f.region.Account.ID + " " + f.region.Name + " " + kind + " "
-	name := newName(old, func(name string) bool { return !slices.Contains(names, name) && !p.taken[scope+name] })
-	p.taken[scope+name] = true
-	return name, nil
+	return "job " + arn + fmt.Sprintf(" (%v)", job["status"]), nil
 }
 
-// listed are the names with a part, of all pages of a listing.
-func (p *planner) listed(ctx context.Context, client *awscall.Client, call, list, name, part string) ([]string, error) {
-	var names []string
+// listed are the records with a part in their name, of all pages of a listing.
+func (p *planner) listed(ctx context.Context, client *awscall.Client, call, list, part string) ([]map[string]any, error) {
+	var records []map[string]any
 	in := map[string]any{"nameContains": part, "maxResults": 1000}
 	for {
 		members, err := get(ctx, client, call, in)
@@ -303,13 +346,13 @@ func (p *planner) listed(ctx context.Context, client *awscall.Client, call, list
 		}
 		items, _ := members[list].([]any)
 		for _, item := range items {
-			record, _ := item.(map[string]any)
-			text, _ := record[name].(string)
-			names = append(names, text)
+			if record, ok := item.(map[string]any); ok {
+				records = append(records, record)
+			}
 		}
 		next, _ := members["nextToken"].(string)
 		if next == "" {
-			return names, nil
+			return records, nil
 		}
 		in["nextToken"] = next
 	}

@@ -24,7 +24,9 @@ func (p *planner) target(ctx context.Context, f *failing, d *posture.JobDetail) 
 		ok = false
 	}
 	if d.Key == "" {
-		to.key = p.key(f.region)
+		if to.key, err = p.keyOf(ctx, f.region); err != nil {
+			return to, false, err
+		}
 		if to.key == "" && !p.KeepServiceKey {
 			p.refuse("NoCustomerKey", "job %s in %s has no customer managed key: name one of %s with --kms-key, or --keep-service-key", d.Name, f.region.Name, f.region.Name)
 			ok = false
@@ -37,6 +39,24 @@ func mendsNetwork(results []posture.Result) bool {
 	return slices.ContainsFunc(results, func(r posture.Result) bool {
 		return slices.Contains([]string{"MC-JOB-001", "MC-JOB-002", "MC-JOB-003"}, r.Rule)
 	})
+}
+
+// keyOf is the ARN of the key for a region: an alias may mean another key tomorrow.
+func (p *planner) keyOf(ctx context.Context, r *posture.Region) (string, error) {
+	ref := p.key(r)
+	if ref == "" || !strings.Contains(ref, ":alias/") {
+		return ref, nil
+	}
+	members, err := get(ctx, p.caller(r.Account.ID, r.Name), "kms:DescribeKey", map[string]any{"KeyId": ref})
+	if err != nil {
+		return "", fmt.Errorf("--kms-key %s: %w", ref, err)
+	}
+	metadata, _ := members["KeyMetadata"].(map[string]any)
+	arn, _ := metadata["Arn"].(string)
+	if arn == "" {
+		return "", fmt.Errorf("--kms-key %s: the answer has no Arn", ref)
+	}
+	return arn, nil
 }
 
 // key is the key for a region: the one whose ARN names it, or one that is no ARN.
@@ -92,11 +112,13 @@ func (p *planner) named(ctx context.Context, r *posture.Region) (vpc string, sub
 		}
 		if ok && s != nil {
 			subnets, vpc = append(subnets, id), s.VPC
+			p.found[id] = true
 		}
 	}
 	for _, id := range p.Groups {
 		if g, ok := r.Groups[id].Read(); ok && g != nil {
 			groups = append(groups, id)
+			p.found[id] = true
 		}
 	}
 	if len(subnets) == 0 || len(groups) == 0 {
@@ -160,6 +182,7 @@ func (p *planner) groups(r *posture.Region, vpc string, inside []*posture.Securi
 	for _, g := range inside {
 		if slices.Contains(p.Groups, g.ID) || slices.Contains(p.Groups, g.Name) {
 			named = append(named, g.ID)
+			p.found[g.ID], p.found[g.Name] = true, true
 		}
 		if g.Name != "default" {
 			others = append(others, g.ID)

@@ -41,7 +41,8 @@ func TestChecks(t *testing.T) {
 		{name: "no role", check: "role", status: "refused", why: "--role", with: func(o *remediate.Options) { o.Role = "arn:aws:iam::" + account + ":role/none" }},
 		{name: "a role of others", check: "role", status: "refused", with: func(o *remediate.Options) { o.Role = "arn:aws:iam::999999999999:role/bedrock-customization" }},
 		{name: "role itself unread", check: "role", status: "not checked", faults: deny("GetRole")},
-		{name: "role may not", check: "role-network", status: "refused", why: "ec2:CreateNetworkInterface", patches: []awsfake.Patch{{Path: "/accounts/" + account + "/roles/bedrock-customization/allowedActions", Set: []any{"ec2:DescribeVpcs"}}}},
+		{name: "role may not", check: "role-network", status: "refused", why: "ec2:DescribeNetworkInterfaces", patches: []awsfake.Patch{{Path: "/accounts/" + account + "/roles/bedrock-customization/allowedActions", Set: []any{"ec2:DescribeVpcs"}}}},
+		{name: "role may under conditions", check: "role-network", status: "not checked", why: "ec2:CreateTags", patches: []awsfake.Patch{{Path: "/accounts/" + account + "/roles/bedrock-customization/allowedActions", Set: []any{"ec2:Describe*", "ec2:CreateNetworkInterface"}}}},
 		{name: "role unread", check: "role-network", status: "not checked", why: "SimulatePrincipalPolicy", faults: deny("SimulatePrincipalPolicy")},
 		{name: "not AWS", check: "role-network", status: "not checked", why: "only AWS", with: foreign},
 		{name: "S3", check: "s3-reachable", status: "ok", why: "vpce-"},
@@ -169,7 +170,7 @@ func TestWhichJobs(t *testing.T) {
 		{name: "running", patches: []awsfake.Patch{status("InProgress")}, left: "--action stop"},
 		{name: "running, to stop", patches: []awsfake.Patch{status("InProgress")}, with: func(o *remediate.Options) { o.Stop = true }, call: "bedrock:StopModelCustomizationJob"},
 		{name: "to stop, but ended", with: func(o *remediate.Options) { o.Stop = true }, left: "does not run"},
-		{name: "replaced", patches: []awsfake.Patch{{Path: "~/jobs/0/tags/" + posture.TagSupersededBy, Set: "arn:x"}}, left: "name a successor already"},
+		{name: "replaced", patches: []awsfake.Patch{{Path: "~/jobs/0/tags/" + posture.TagSupersededBy, Set: "arn:x"}}, left: "does not take for one"},
 		{name: "not chosen", with: func(o *remediate.Options) { o.Audit.Selection.Jobs = []string{"another"} }, left: "nothing to mend"},
 		{name: "no longer failing", with: func(o *remediate.Options) {
 			o.Findings = map[string]posture.Result{"mc-0": {Rule: "MC-JOB-001", Identity: &posture.Identity{Resource: "gone"}}}
@@ -220,6 +221,10 @@ func TestDriftAborts(t *testing.T) {
 		{"the name", []awsfake.Patch{{Path: "~/jobs/0/jobName", Set: oldName + "-r1"}}},
 		{"a subnet", []awsfake.Patch{{Path: "~/subnets/1/SubnetId", Set: "subnet-0ffffffffffffffff"}}},
 		{"a group", []awsfake.Patch{{Path: "~/securityGroups/0/VpcId", Set: "vpc-0ffffffffffffffff"}}},
+		{"a way out", []awsfake.Patch{{Path: "~/routeTables/0/Routes/-", Set: map[string]any{"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "igw-0123456789abcdef0", "State": "active"}}}},
+		{"a group's rules", []awsfake.Patch{{Path: "~/securityGroups/0/IpPermissions", Set: []any{map[string]any{"IpProtocol": "-1", "IpRanges": []any{map[string]any{"CidrIp": "0.0.0.0/0"}}}}}}},
+		{"the way to S3", []awsfake.Patch{{Path: "~/vpcEndpoints", Delete: true}}},
+		{"the role", []awsfake.Patch{{Path: "/accounts/" + account + "/roles/bedrock-customization", Delete: true}}},
 		{"a successor", []awsfake.Patch{{Path: "~/jobs/0/tags/" + posture.TagSupersededBy, Set: "arn:x"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -436,7 +441,7 @@ func TestSwitchLater(t *testing.T) {
 	if err := f.runner(t, o.Audit.Collect).Apply(t.Context(), f.everything()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := remediate.Plan(t.Context(), o); err == nil || !strings.Contains(err.Error(), "name a successor already") {
+	if _, err := remediate.Plan(t.Context(), o); err == nil || !strings.Contains(err.Error(), "it was made again already") {
 		t.Errorf("a second plan gave %v", err)
 	}
 	o.SwitchServing = true

@@ -19,7 +19,7 @@ const (
 // predict asks the rules what they would say of the new job, its network and its key, and of the old one. unserved says that
 // nothing will serve the old model.
 func (p *planner) predict(ctx context.Context, c *remedy.Change, f *failing, d *posture.JobDetail, create map[string]any, unserved bool) error {
-	rules, err := p.Audit.Pack.Choose(nil, nil, []string{"job", "net", "kms"}, nil)
+	rules, err := p.Audit.Pack.Choose(nil, []string{"MC-KMS-009"}, []string{"job", "net", "kms"}, nil) // 009 is of grants, which come with the job
 	if err != nil {
 		return err
 	}
@@ -47,7 +47,7 @@ func (p *planner) predict(ctx context.Context, c *remedy.Change, f *failing, d *
 	if err := p.read.Assume(ctx, c.Account, c.Region, []*posture.Job{job}, reads); err != nil {
 		return err
 	}
-	results := posture.Evaluate(p.only(f.region), rules, rules)
+	results, _ := (&posture.Gaps{}).Apply(posture.Evaluate(p.only(f.region), rules, rules), p.inventory.Time)
 	p.reachable(c, results, is.Subnets)
 	passes := map[string]bool{}
 	for i := range results {
@@ -56,7 +56,10 @@ func (p *planner) predict(ctx context.Context, c *remedy.Change, f *failing, d *
 		case r.Resource == job.ARN:
 			passes[r.Rule] = r.Status == posture.Pass
 			c.Predicted = append(c.Predicted, remedy.Prediction{Rule: r.Rule, Resource: newJobIs, Status: r.Status, Message: r.Message})
-		case slices.Contains(r.Jobs, name) && r.Status != posture.Pass && r.Status != posture.NotApplicable:
+		case slices.Contains(r.Jobs, name) && r.Status != posture.NotApplicable:
+			if r.Status == posture.Error && !r.Accepted && strings.HasPrefix(r.Rule, "MC-NET-") {
+				p.check(checkRules, c.ID, remedy.NotChecked, "%s of %s: %s", r.Rule, r.Resource, r.Message)
+			}
 			c.Predicted = append(c.Predicted, remedy.Prediction{Rule: r.Rule, Resource: r.Resource, Status: r.Status, Message: r.Message})
 		}
 	}
@@ -92,6 +95,11 @@ func (p *planner) predict(ctx context.Context, c *remedy.Change, f *failing, d *
 
 // mends is the check that the new job passes the rules that the old one fails: it costs, and must be worth it.
 func (p *planner) mends(c *remedy.Change, f *failing, results []posture.Result, arn, key string) {
+	for i := range results { // no job begins in a network that is not one
+		if r := &results[i]; r.Rule == "MC-JOB-003" && r.Resource == arn && r.Status == posture.Fail {
+			p.check(checkNetwork, c.ID, remedy.CheckRefused, "%s", r.Message)
+		}
+	}
 	for i := range f.results {
 		rule := f.results[i].Rule
 		at := slices.IndexFunc(results, func(r posture.Result) bool { return r.Rule == rule && r.Resource == arn })

@@ -185,13 +185,8 @@ func compare(old source, create map[string]any, why map[string]string) []remedy.
 // Source: Amazon Bedrock API Reference, CreateModelCustomizationJob: jobName, customModelName.
 const longestName = 63
 
-// newName is the first name after old that is free: old with -r1, -r2…, cut so that it fits, without a sign at the cut.
-func newName(old string, free func(string) bool) string {
-	for n := 1; ; n++ {
-		suffix := fmt.Sprintf("-r%d", n)
-		name := strings.TrimRight(old[:min(len(old), longestName-len(suffix))], "-_.") + suffix
-		if free(name) {
-			return name
-		}
-	}
+// newName is the n-th name after old: old with -rN, cut so that it fits, without a sign at the cut.
+func newName(old string, n int) string {
+	suffix := fmt.Sprintf("-r%d", n)
+	return strings.TrimRight(old[:min(len(old), longestName-len(suffix))], "-_.") + suffix
 }

@@ -50,28 +50,27 @@ func TestEveryMemberDecided(t *testing.T) {
 	}
 }
 
-// TestNewNames: cut to fit, no sign at the cut, the next that is free.
+// TestNewNames: cut to fit, no sign at the cut. That the next free one is taken is TestNextFreeName.
 func TestNewNames(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("a", 59)
 	for _, c := range []struct {
-		old   string
-		taken []string
-		want  string
+		old  string
+		n    int
+		want string
 	}{
-		{"claims", nil, "claims-r1"},
-		{"claims", []string{"claims-r1", "claims-r2"}, "claims-r3"},
-		{"claims-r1", nil, "claims-r1-r1"},
-		{"claims-", nil, "claims-r1"},
-		{"claims._-", nil, "claims-r1"},
-		{long + "aaaa", nil, long + "a-r1"},
-		{long + "-aaa", nil, long + "-r1"},
-		{long[:58] + "._-aa", nil, long[:58] + "-r1"},
-		{long + "aaaa", []string{long + "a-r1", long + "a-r2", long + "a-r3", long + "a-r4", long + "a-r5", long + "a-r6", long + "a-r7", long + "a-r8", long + "a-r9"}, long + "-r10"},
+		{"claims", 1, "claims-r1"},
+		{"claims", 3, "claims-r3"},
+		{"claims-r1", 1, "claims-r1-r1"},
+		{"claims-", 1, "claims-r1"},
+		{"claims._-", 1, "claims-r1"},
+		{long + "aaaa", 1, long + "a-r1"},
+		{long + "-aaa", 1, long + "-r1"},
+		{long[:58] + "._-aa", 1, long[:58] + "-r1"},
+		{long + "aaaa", 10, long + "-r10"},
 	} {
-		got := newName(c.old, func(name string) bool { return !slices.Contains(c.taken, name) })
-		if got != c.want || len(got) > longestName {
-			t.Errorf("newName(%q) = %q of %d, want %q", c.old, got, len(got), c.want)
+		if got := newName(c.old, c.n); got != c.want || len(got) > longestName {
+			t.Errorf("newName(%q, %d) = %q of %d, want %q", c.old, c.n, got, len(got), c.want)
 		}
 	}
 }

@@ -66,6 +66,8 @@ type planner struct {
 	steps     []phased
 	taken     map[string]bool // names that the plan gives, by account, region and kind
 	refusals  []string        // what keeps the plan from being made at all
+	audited   []posture.Result
+	found     map[string]bool // subnets and groups that were named, and are in some region
 }
 
 // phased is a step with when it is made.
@@ -96,7 +98,7 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 		})
 	}
 	if len(o.Audit.Selection.Jobs) > 0 || slices.ContainsFunc(o.Audit.Rules, func(r *posture.Rule) bool { return slices.Contains(recreates(), r.ID) }) {
-		o.Audit.Also = append(o.Audit.Also, "bedrock:ListModelCustomizationJobs", getJob, "bedrock:GetCustomModel") // a model's job
+		o.Audit.Also = append(o.Audit.Also, "bedrock:ListModelCustomizationJobs", getJob, "bedrock:GetCustomModel", "s3:HeadBucket") // a model's job, and where the data is
 	}
 	o.Audit.Collect.FreshTags = true
 	outcome, err := audit.Run(ctx, o.Audit)
@@ -104,7 +106,7 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 		return nil, err
 	}
 	p := &planner{
-		Options: o, read: outcome.Read, inventory: outcome.Read.Inventory, taken: map[string]bool{},
+		Options: o, read: outcome.Read, inventory: outcome.Read.Inventory, taken: map[string]bool{}, found: map[string]bool{},
 		plan: &remedy.Plan{
 			Schema: remedy.PlanSchema, Tool: o.Audit.Tool, Created: o.Audit.Collect.Now().UTC().Truncate(time.Second),
 			Accounts: []remedy.Account{}, Changes: []remedy.Change{}, Checks: []remedy.Check{}, Cost: remedy.Cost{Known: true, Text: "nothing is made that costs"},
@@ -117,6 +119,7 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 }
 
 func (p *planner) make(ctx context.Context, results []posture.Result) error {
+	p.audited = results
 	results = p.chosen(results)
 	if slices.ContainsFunc(results, func(r posture.Result) bool { return slices.Contains(recreates(), r.Rule) }) {
 		p.read.ReadServing(ctx)
@@ -131,6 +134,7 @@ func (p *planner) make(ctx context.Context, results []posture.Result) error {
 			return err
 		}
 	}
+	p.allNamed()
 	switch {
 	case len(p.refusals) > 0:
 		return errors.New(strings.Join(p.refusals, "\n"))
@@ -142,10 +146,28 @@ func (p *planner) make(ctx context.Context, results []posture.Result) error {
 	p.order()
 	p.accounts()
 	p.served()
+	p.settles(ctx)
 	return nil
 }
 
+// allNamed refuses subnets and groups that were named and that no region with a change has.
+func (p *planner) allNamed() {
+	if !slices.ContainsFunc(p.plan.Changes, func(c remedy.Change) bool { return c.Class == remedy.Recreate }) {
+		return
+	}
+	for _, id := range slices.Concat(p.Subnets, p.Groups) {
+		if !p.found[id] {
+			p.refuse("NoTargetNetwork", "%s is in no region where a job is made again", id)
+		}
+	}
+}
+
 func (p *planner) nothing() error {
+	for _, wanted := range p.Audit.Selection.Jobs {
+		if !p.known(wanted) {
+			return fmt.Errorf("%w: there is no job %s in what was read", errNothing, wanted)
+		}
+	}
 	if len(p.plan.Left) == 0 {
 		return fmt.Errorf("%w: no finding of the chosen rules fails", errNothing)
 	}
@@ -154,6 +176,18 @@ func (p *planner) nothing() error {
 		why = append(why, l.Rule+" "+l.Resource+": "+l.Why)
 	}
 	return fmt.Errorf("%w:\n%s", errNothing, strings.Join(why, "\n"))
+}
+
+// known says that a job, by name or ARN, was read.
+func (p *planner) known(job string) bool {
+	for _, a := range p.inventory.Accounts {
+		for _, r := range a.Regions {
+			if !r.Jobs.Collected || slices.ContainsFunc(r.Jobs.Items, func(j *posture.Job) bool { return j.Name == job || j.ARN == job }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // chosen are the results to mend: those that fail. What is not known is left, and said.
@@ -191,6 +225,13 @@ func (p *planner) unserved(r *posture.Result) bool {
 	return ok && slices.Contains(Mends(), r.Rule) && slices.ContainsFunc(rule.AllReads(), func(operation string) bool { return !p.read.Serves(r.Account, operation) })
 }
 
+// passes says that the audit lets a resource pass a rule.
+func (p *planner) passes(rule, resource string) bool {
+	return slices.ContainsFunc(p.audited, func(r posture.Result) bool {
+		return r.Rule == rule && r.Resource == resource && r.Status == posture.Pass
+	})
+}
+
 func (p *planner) leave(r *posture.Result, format string, args ...any) {
 	resource := r.Rule
 	if r.Identity != nil {
@@ -221,7 +262,40 @@ func (p *planner) order() {
 func (p *planner) accounts() {
 	for _, a := range p.inventory.Accounts {
 		if slices.ContainsFunc(p.plan.Changes, func(c remedy.Change) bool { return c.Account == a.ID }) {
-			p.plan.Accounts = append(p.plan.Accounts, remedy.Account{ID: a.ID, Partition: a.Partition, Endpoint: a.Foreign, Regions: regions(a)})
+			p.plan.Accounts = append(p.plan.Accounts, remedy.Account{ID: a.ID, Partition: a.Partition, Endpoint: a.Foreign, Regions: regions(a), Endpoints: p.endpoints(a.ID)})
+		}
+	}
+}
+
+// endpoints are where an account's calls go.
+func (p *planner) endpoints(account string) map[string]string {
+	found := map[string]string{}
+	for _, s := range p.plan.Steps {
+		if s.Account != account {
+			continue
+		}
+		calls := []string{s.Call}
+		for _, c := range s.Before {
+			calls = append(calls, c.Call)
+		}
+		for _, call := range calls {
+			service := awscall.Service(call)
+			found[service] = endpointOf(p.read, account, p.plan.Steps[0].Region, service)
+		}
+	}
+	return found
+}
+
+// settles refuses a step that cannot be told from one that was not made, because what must hold afterwards holds already.
+func (p *planner) settles(ctx context.Context) {
+	for i := range p.plan.Steps {
+		s := &p.plan.Steps[i]
+		if s.After == nil || strings.Contains(string(filled(s.After)), "${") {
+			continue // it names what the step makes
+		}
+		holds, _, _, err := s.After.Holds(ctx, p.caller(s.Account, s.After.Region), func(string) (string, bool) { return "", false })
+		if err == nil && holds {
+			p.check("settles", s.Change, remedy.CheckRefused, "step %s: %s: it is so already", s.ID, s.After.Text)
 		}
 	}
 }

@@ -374,7 +374,7 @@ func TestRollbackAtEveryCall(t *testing.T) {
 		for _, w := range server.Writes() {
 			done[w.Operation]++
 		}
-		if diff := cmp.Diff(map[string]int{"CreateModelCustomizationJob": 3, "TagResource": 3, "UntagResource": 3, "DeleteCustomModel": 3}, done); diff != "" {
+		if diff := cmp.Diff(map[string]int{"CreateModelCustomizationJob": 3, "TagResource": 3, "UntagResource": 6, "DeleteCustomModel": 3}, done); diff != "" {
 			t.Errorf("rollback killed at %d: the writes (-want +got):\n%s", n, diff)
 		}
 	}

@@ -2,9 +2,11 @@ package remediate
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 
+	"example.com/cloister/internal/collect"
 	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/remedy"
 )
@@ -21,6 +23,9 @@ func what(s posture.Served) string {
 // serving lists what serves an old model or its copies. What cannot be read is a check that was not made.
 func (p *planner) serving(c *remedy.Change, model string) (found []posture.Served, known bool) {
 	found, unread := p.account(c.Account).Serving(model)
+	if left := p.Audit.Collect; model != "" && (len(left.Regions) > 0 || len(left.Exclude) > 0 || slices.ContainsFunc(left.Targets, func(t collect.Target) bool { return t.ID == c.Account && len(t.Regions) > 0 })) {
+		unread = append(unread, "not all regions were read: a copy may be served in another one")
+	}
 	for _, why := range unread {
 		p.check(checkServing, c.ID, remedy.NotChecked, "what serves the old model: %s", why)
 	}
@@ -64,24 +69,37 @@ func (p *planner) serve(c *remedy.Change, found []posture.Served, known bool) (s
 	return stays
 }
 
-// successor is for a job that was made again already: with --switch-serving, what still serves its model serves the new one.
-func (p *planner) successor(f *failing, d *posture.JobDetail, by string) {
+// successor is for a job that was made again already: with --switch-serving, what still serves its model serves the new one,
+// if the audit takes the new job for its successor but for what is served.
+func (p *planner) successor(ctx context.Context, f *failing, d *posture.JobDetail, old source, by string) error {
 	leave := func(format string, args ...any) {
 		for i := range f.results {
 			p.leave(&f.results[i], format, args...)
 		}
 	}
-	next := f.region.JobOf(by)
-	if next == nil || !p.SwitchServing {
-		leave("the job's tags name a successor already, which the audit does not take for one: %s; if it is none, take the tag %s off", by, posture.TagSupersededBy)
-		return
+	next := f.region.Successor(f.job)
+	switch {
+	case next == nil || next.ARN != by || slices.ContainsFunc(f.results, func(r posture.Result) bool { return r.Type == posture.TypeJob && !p.passes(r.Rule, next.ARN) }):
+		leave("the job's tags name a successor, which the audit does not take for one: %s; if it is none, take the tag %s off", by, posture.TagSupersededBy)
+		return nil
+	case !p.SwitchServing:
+		leave("it was made again already, as %s, but something serves its model: --switch-serving changes that", by)
+		return nil
 	}
-	is, ok := next.Detail.Read()
+	is, _ := next.Detail.Read() // it was read: it is a successor
 	found, _ := p.account(f.region.Account.ID).Serving(d.Model)
 	found = slices.DeleteFunc(found, func(s posture.Served) bool { return s.Region != f.region.Name })
-	if !ok || is.Status != "Completed" || is.Model == "" || len(found) == 0 {
-		leave("the job's tags name a successor already, and nothing can be switched to its model: %s", by)
-		return
+	if is.Model == "" || len(found) == 0 {
+		leave("it was made again already, and nothing here can be switched to the model of %s", by)
+		return nil
+	}
+	record, err := get(ctx, p.caller(f.region.Account.ID, f.region.Name), getJob, map[string]any{"jobIdentifier": by})
+	if err != nil {
+		return err
+	}
+	if text, worse := remedy.Compare(remedy.LossesOf(old.record), remedy.LossesOf(record), p.MostLoss); worse && hasLosses(old.record) {
+		leave("the model of its successor is not shown to be as good: %s; --max-loss-increase bounds that", text)
+		return nil
 	}
 	c := p.change(remedy.Change{
 		Title: "let what serves the model of " + f.job.Name + " serve that of " + next.Name, Class: remedy.Careful, Account: f.region.Account.ID, Region: f.region.Name,
@@ -93,7 +111,23 @@ func (p *planner) successor(f *failing, d *posture.JobDetail, by string) {
 	}
 	for _, s := range found {
 		c.Reaches = append(c.Reaches, what(s)+", which answers its callers with the new model")
-		p.step(c, phaseServe, switchTo(s, is.Model))
+		step := switchTo(s, is.Model)
+		step.Before = append(step.Before, tagIs(f.job.ARN, posture.TagSupersededBy, by), tagIs(by, posture.TagSupersedes, f.job.ARN))
+		p.step(c, phaseServe, step)
+	}
+	return nil
+}
+
+func hasLosses(record map[string]any) bool {
+	l := remedy.LossesOf(record)
+	return l.Training != nil || len(l.Validation) > 0
+}
+
+// tagIs wants a job to have a tag with a value.
+func tagIs(job, key, value string) remedy.Condition {
+	return remedy.Condition{
+		Text: "tag " + key + " of " + job, Call: listTags, Parameters: parameters(map[string]any{"resourceARN": job}),
+		Query: "tags[?key == " + remedy.Quote(key) + "].value", Expect: remedy.Literal([]any{value}),
 	}
 }
 

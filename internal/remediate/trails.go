@@ -92,6 +92,18 @@ func (p *planner) changeTrail(ctx context.Context, trail *posture.Trail, found [
 		}
 		*c = held
 	}
+	management := slices.ContainsFunc(found, func(r posture.Result) bool { return r.Rule == "MC-LOG-003" })
+	var buckets []string
+	for i := range found {
+		if found[i].Rule == "MC-LOG-004" {
+			buckets = append(buckets, found[i].Name)
+		}
+	}
+	basic, _ := selectors.Expect.(map[string]any)["basic"].([]any) //nolint:forcetypeassert // the query makes an object
+	if _, err := mergeBasic(basic, management, buckets, trail.ARN); err != nil {
+		leave("%v", err)
+		return nil
+	}
 	c := p.begin(&found[0], trail.Home, "let trail "+trail.Name+" record what the rules want")
 	c.Resource, c.Name, c.Findings, c.Predicted = trail.ARN, trail.Name, findings(found), nil
 	for i := range found {
@@ -100,16 +112,9 @@ func (p *planner) changeTrail(ctx context.Context, trail *posture.Trail, found [
 	c.Hazards = append(c.Hazards, "data events are billed by the event, and a second trail that records management events is billed too")
 	c.Lasting = append(c.Lasting, "what was recorded meanwhile stays in the trail's bucket")
 	p.costs(c.Account, "CloudTrail bills data events, and management events of a second trail, by the event")
-	management := slices.ContainsFunc(found, func(r posture.Result) bool { return r.Rule == "MC-LOG-003" })
 	if management {
 		p.flags(c, trail, flags)
 		p.logging(c, trail, logging)
-	}
-	var buckets []string
-	for i := range found {
-		if found[i].Rule == "MC-LOG-004" {
-			buckets = append(buckets, found[i].Name)
-		}
 	}
 	return p.selectors(c, trail, selectors, management, buckets)
 }
@@ -149,11 +154,11 @@ func (p *planner) selectors(c *remedy.Change, trail *posture.Trail, held remedy.
 	advanced, _ := was["advanced"].([]any)
 	member, merged := "EventSelectors", any(nil)
 	if len(advanced) > 0 {
-		member, merged = "AdvancedEventSelectors", mergeAdvanced(advanced, management && lacksManagement(trail), buckets, c)
+		member, merged = "AdvancedEventSelectors", mergeAdvanced(advanced, management && lacksManagement(trail), buckets, trail.ARN)
 	} else {
 		var err error
-		if merged, err = mergeBasic(basic, management, buckets, c); err != nil {
-			return fmt.Errorf("trail %s: %w", trail.Name, err)
+		if merged, err = mergeBasic(basic, management, buckets, trail.ARN); err != nil {
+			return err
 		}
 	}
 	if merged == nil {
@@ -169,19 +174,37 @@ func (p *planner) selectors(c *remedy.Change, trail *posture.Trail, held remedy.
 		return err
 	}
 	after := held
-	after.Query, after.Expect = "length("+held.Query+"."+name+") == `"+fmt.Sprint(length(merged))+"`", true
+	after.Expect = true
 	if name == "basic" { // CloudTrail may give them back in another form: what they select is looked at
-		after.Query = basicHolds(buckets)
+		after.Query = basicHolds(management, buckets)
+	} else {
+		after.Query = advancedHolds(len(advanced), merged)
 	}
-	p.simple(c, "let trail "+trail.Name+" record more", "cloudtrail:PutEventSelectors", put(merged), held, after, remedy.Undo{
-		Text: "let trail " + trail.Name + " record what it did before", Call: "cloudtrail:PutEventSelectors", Class: remedy.Reversible, Parameters: parameters(put(before)),
+	// What the trail then has, word for word: a rollback puts the old selectors back only in place of these.
+	left := "to_string(" + held.Query + ")"
+	after.Results = map[string]string{"left": left}
+	id := p.step(c, phaseGround, remedy.Step{
+		Kind: remedy.KindCall, Class: c.Class, Text: "let trail " + trail.Name + " record more", Call: "cloudtrail:PutEventSelectors", Region: trail.Home,
+		Parameters: parameters(put(merged)), Before: []remedy.Condition{held}, After: &after, Results: map[string]string{"left": left},
 	})
+	same := held
+	same.Text, same.Query, same.Expect = "the event selectors of trail "+trail.Name, left, "${"+id+".left}"
+	p.steps[len(p.steps)-1].step.Undo = []remedy.Undo{{
+		Text: "let trail " + trail.Name + " record what it did before", Call: "cloudtrail:PutEventSelectors", Class: remedy.Reversible, Parameters: parameters(put(before)),
+		When: &same, Only: true,
+	}}
 	return nil
 }
 
-func length(list any) int {
-	l, _ := list.([]any)
-	return len(l)
+// advancedHolds says that the selectors that were added are there, besides as many as there were.
+func advancedHolds(before int, merged any) string {
+	list, _ := merged.([]any)
+	parts := []string{fmt.Sprintf("length(AdvancedEventSelectors) == `%d`", len(list))}
+	for _, one := range list[before:] {
+		s, _ := one.(map[string]any)
+		parts = append(parts, "contains(AdvancedEventSelectors[].Name, "+remedy.Quote(s["Name"])+")")
+	}
+	return strings.Join(parts, " && ")
 }
 
 func lacksManagement(trail *posture.Trail) bool {
@@ -197,7 +220,7 @@ const (
 )
 
 // mergeBasic adds what is lacking to basic selectors; nil if nothing is.
-func mergeBasic(was []any, management bool, buckets []string, c *remedy.Change) (any, error) {
+func mergeBasic(was []any, management bool, buckets []string, trail string) (any, error) {
 	all := -1
 	out := slices.Clone(was)
 	for i, one := range out {
@@ -224,7 +247,7 @@ func mergeBasic(was []any, management bool, buckets []string, c *remedy.Change) 
 	resources, _ := selector["DataResources"].([]any)
 	resources = slices.Clone(resources)
 	for _, bucket := range buckets {
-		resources = append(resources, map[string]any{"Type": "AWS::S3::Object", "Values": []any{objectsOf(c, bucket)}})
+		resources = append(resources, map[string]any{"Type": "AWS::S3::Object", "Values": []any{objectsOf(trail, bucket)}})
 	}
 	if len(resources) > mostResources {
 		return nil, fmt.Errorf("it would have %d data resources, and may have %d", len(resources), mostResources)
@@ -235,17 +258,20 @@ func mergeBasic(was []any, management bool, buckets []string, c *remedy.Change) 
 }
 
 // objectsOf is what selects all objects of a bucket.
-func objectsOf(c *remedy.Change, bucket string) string {
+func objectsOf(trail, bucket string) string {
 	partition := "aws"
-	if parts := strings.SplitN(c.Resource, ":", 3); len(parts) == 3 {
+	if parts := strings.SplitN(trail, ":", 3); len(parts) == 3 {
 		partition = parts[1]
 	}
 	return "arn:" + partition + ":s3:::" + bucket + "/"
 }
 
 // basicHolds says that all management events are recorded, and all events of the objects of buckets.
-func basicHolds(buckets []string) string {
-	parts := []string{"length(EventSelectors[?ReadWriteType == 'All']) > `0`"}
+func basicHolds(management bool, buckets []string) string {
+	var parts []string
+	if management {
+		parts = append(parts, "length(EventSelectors[?ReadWriteType == 'All' && IncludeManagementEvents && length(ExcludeManagementEventSources || `[]`) == `0`]) > `0`")
+	}
 	for _, bucket := range buckets {
 		parts = append(parts, "contains(EventSelectors[?ReadWriteType == 'All'].DataResources[].Values[].ends_with(@, "+remedy.Quote(":"+bucket+"/")+"), `true`)")
 	}
@@ -253,7 +279,7 @@ func basicHolds(buckets []string) string {
 }
 
 // mergeAdvanced adds selectors; nil if nothing is lacking.
-func mergeAdvanced(was []any, management bool, buckets []string, c *remedy.Change) any {
+func mergeAdvanced(was []any, management bool, buckets []string, trail string) any {
 	out := slices.Clone(was)
 	if management {
 		out = append(out, map[string]any{"Name": "cloister: management events", "FieldSelectors": []any{field("eventCategory", "Equals", "Management")}})
@@ -261,7 +287,7 @@ func mergeAdvanced(was []any, management bool, buckets []string, c *remedy.Chang
 	if len(buckets) > 0 {
 		var prefixes []string
 		for _, bucket := range buckets {
-			prefixes = append(prefixes, objectsOf(c, bucket))
+			prefixes = append(prefixes, objectsOf(trail, bucket))
 		}
 		out = append(out, map[string]any{"Name": "cloister: objects of customization", "FieldSelectors": []any{
 			field("eventCategory", "Equals", "Data"), field("resources.type", "Equals", "AWS::S3::Object"), field("resources.ARN", "StartsWith", prefixes...),

@@ -32,20 +32,31 @@ type Verdict struct {
 	Resource  string         `json:"resource"`
 	Predicted posture.Status `json:"predicted"`
 	Now       posture.Status `json:"now"`
-	Message   string         `json:"message"`
+	// Accepted says of an ERROR that the auditor accepts what it lacks.
+	Accepted bool   `json:"accepted,omitempty"`
+	Message  string `json:"message"`
 }
 
+// missing is the verdict of an audit that has none.
+const missing posture.Status = "MISSING"
+
 // Good says that every step was made and not taken back, everything was read, and every verdict is what was predicted, or
-// better.
+// better. What nobody can read (an accepted gap) is as good as it was.
 func (v *Verification) Good() bool {
-	return !v.RolledBack && len(v.Open) == 0 && len(v.Unread) == 0 && !slices.ContainsFunc(v.Verdicts, func(one Verdict) bool {
-		return one.Now != one.Predicted && one.Now != posture.Pass && one.Now != posture.Superseded
-	})
+	return !v.RolledBack && len(v.Open) == 0 && len(v.Unread) == 0 && !slices.ContainsFunc(v.Verdicts, func(one Verdict) bool { return !one.Good() })
+}
+
+// Good says that a verdict is what was predicted, or better.
+func (v *Verdict) Good() bool {
+	return v.Now == posture.Pass || v.Now == posture.Superseded || v.Now == v.Predicted && v.Now != missing && (v.Now != posture.Error || v.Accepted)
 }
 
 // Verify audits again exactly what a plan touched.
 func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, records []remedy.Record) (*Verification, error) {
 	v := &Verification{Plan: hash, Verdicts: []Verdict{}, Losses: []string{}, Serving: []string{}, Unread: []string{}, Open: []string{}, RolledBack: remedy.RolledBack(records)}
+	if err := remedy.Belongs(records, hash); err != nil {
+		return nil, err
+	}
 	var ids []string
 	for _, c := range p.Changes {
 		for _, one := range c.Predicted {
@@ -69,6 +80,9 @@ func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, r
 	}
 	outcome, err := audit.Run(ctx, o)
 	if err != nil {
+		return nil, err
+	}
+	if err := same(outcome.Read, p); err != nil {
 		return nil, err
 	}
 	outcome.Read.ReadServing(ctx)
@@ -99,11 +113,14 @@ func (v *Verification) change(ctx context.Context, outcome *audit.Outcome, p *re
 				arn = one.Resource // it was not made: no result has it
 			}
 		}
-		verdict := Verdict{Change: c.ID, Rule: one.Rule, Resource: arn, Predicted: one.Status, Now: posture.Error, Message: "the audit has no such result"}
+		verdict := Verdict{Change: c.ID, Rule: one.Rule, Resource: arn, Predicted: one.Status, Now: missing, Message: "the audit has no such result"}
 		for i := range outcome.Report.Results {
 			if r := &outcome.Report.Results[i]; r.Rule == one.Rule && r.Resource == arn && r.Account == c.Account {
-				verdict.Now, verdict.Message = r.Status, r.Message
+				verdict.Now, verdict.Message, verdict.Accepted = r.Status, r.Message, r.Accepted
 			}
+		}
+		if verdict.Now == posture.Error && !verdict.Accepted {
+			v.Unread = append(v.Unread, fmt.Sprintf("change %s: %s of %s: %s", c.ID, verdict.Rule, verdict.Resource, verdict.Message))
 		}
 		v.Verdicts = append(v.Verdicts, verdict)
 	}

@@ -61,6 +61,8 @@ type Account struct {
 	Partition string `json:"partition"`
 	// Endpoint is the endpoint's URL when it is not AWS's: a plan is applied where it was made for.
 	Endpoint string `json:"endpoint,omitempty"`
+	// Endpoints are those of the services that the plan calls; "" is AWS's own.
+	Endpoints map[string]string `json:"endpoints,omitempty"`
 	// Regions are those that were read: what serves a model is looked for in all of them.
 	Regions []string `json:"regions"`
 }

@@ -112,7 +112,10 @@ func permissions(p *Plan, a *Account, s *Step, call string, parameters json.RawM
 	case "bedrock:StopModelCustomizationJob", "bedrock:DeleteCustomModel":
 		return allow(p.created(s, arn, call))
 	case "bedrock:TagResource", "bedrock:UntagResource":
-		return allow(str("resourceARN"))
+		if arn := str("resourceARN"); !strings.Contains(arn, "${") {
+			return allow(arn)
+		}
+		return allow(p.created(s, arn, call)) // what the plan makes
 	case "bedrock:UpdateCustomModelDeployment":
 		return allow(append(p.models(s, in, arn), str("customModelDeploymentIdentifier"))...)
 	case "bedrock:UpdateProvisionedModelThroughput":

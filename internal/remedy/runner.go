@@ -151,11 +151,16 @@ func (r *Runner) again(ctx context.Context, s *Step) (map[string]string, error) 
 
 // mine says that the journal is of another plan, or of none.
 func (r *Runner) mine() error {
-	switch first := begun(r.Journal.Records); {
-	case first == nil:
+	if begun(r.Journal.Records) == nil {
 		return errors.New("the plan was not applied yet: 'remediate apply' begins")
-	case first.Plan != r.Hash:
-		return &DriftError{"the journal is of the plan with hash " + first.Plan + ", not of this one with " + r.Hash}
+	}
+	return Belongs(r.Journal.Records, r.Hash)
+}
+
+// Belongs says that records are of another plan than the one with a hash.
+func Belongs(records []Record, hash string) error {
+	if first := begun(records); first != nil && first.Plan != hash {
+		return &DriftError{"the journal is of the plan with hash " + first.Plan + ", not of this one with " + hash}
 	}
 	return nil
 }
