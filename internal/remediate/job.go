@@ -146,6 +146,7 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 		}
 		return nil
 	}
+	to.jobTags, to.modelTags = p.required("MC-JOB-008"), p.required("MC-MOD-007")
 	create, compared, err := recreate(old, to)
 	if err != nil {
 		for i := range f.results {
@@ -240,6 +241,22 @@ func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, cre
 			When:       &remedy.Condition{Text: "job " + d.Name + " names its successor", Call: listTags, Parameters: oldTags, Query: tag, Expect: []any{newARN}},
 		}},
 	})
+}
+
+// required are the tags that a rule requires, as far as values were given and the rule is one of those to mend.
+func (p *planner) required(rule string) map[string]string {
+	i := slices.IndexFunc(p.Audit.Rules, func(r *posture.Rule) bool { return r.ID == rule })
+	if i < 0 {
+		return nil
+	}
+	tags := map[string]string{}
+	keys, _ := p.Audit.Rules[i].Effective()["required_tags"].([]string)
+	for _, key := range keys {
+		if value := p.Tags[key]; value != "" {
+			tags[key] = value
+		}
+	}
+	return tags
 }
 
 // absentJob are the codes that mean that there is no such job.

@@ -451,3 +451,23 @@ func TestSwitchLater(t *testing.T) {
 	}
 	verified(t, server, later, true)
 }
+
+// TestRequiredTags: a job that is made again gets the tags that it lacks, if their rule is to be mended too.
+func TestRequiredTags(t *testing.T) {
+	t.Parallel()
+	lacks := []awsfake.Patch{{Path: "~/jobs/0/tags/owner", Delete: true}, {Path: "~/models/0/tags/purpose", Delete: true}}
+	server := writable(world(t, bare(lacks...)...))
+	o := wants(t, server, "MC-JOB-001", "MC-JOB-004", "MC-JOB-008", "MC-MOD-007")
+	f := plan(t, o)
+	if err := f.runner(t, o.Audit.Collect).Apply(t.Context(), f.everything()); err != nil {
+		t.Fatal(err)
+	}
+	for _, rule := range []string{"MC-JOB-008", "MC-MOD-007", "MC-JOB-001"} {
+		for resource, status := range verdicts(t, auditing(t, server, "MC-JOB-001", "MC-JOB-004", "MC-JOB-008", "MC-MOD-007"), rule) {
+			if status != posture.Pass && status != posture.Superseded {
+				t.Errorf("%s of %s is %s", rule, resource, status)
+			}
+		}
+	}
+	verified(t, server, f, true)
+}

@@ -62,6 +62,8 @@ type target struct {
 	key                string   // "" is as the old job, which may be none
 	role               string   // "" is as the old job
 	vpc                string   // of the subnets, for people
+	// jobTags and modelTags are those that rules require, for what the old ones lack.
+	jobTags, modelTags map[string]string
 }
 
 // recreate gives the parameters of the new job, and the old beside the new. Nothing in the old job's members is taken for
@@ -102,15 +104,18 @@ func recreate(old source, to target) (create map[string]any, compared []remedy.M
 		why["vpcConfig"] = cmp.Or(to.vpc, "the subnets that were asked for")
 	}
 	create["clientRequestToken"], why["clientRequestToken"] = "${token}", "made from the plan's hash and the step"
-	jobTags := carried(old.jobTags)
+	jobTags := with(carried(old.jobTags), to.jobTags)
 	jobTags[posture.TagSupersedes] = old.arn
 	delete(jobTags, posture.TagSupersededBy)
 	if len(jobTags) > mostTags {
 		return nil, nil, fmt.Errorf("the old job has %d tags: there is no room for %s", len(old.jobTags), posture.TagSupersedes)
 	}
 	create["jobTags"], why["jobTags"] = tagList(jobTags), "names the job that it replaces"
-	if modelTags := carried(old.customTags); len(modelTags) > 0 {
+	if modelTags := with(carried(old.customTags), to.modelTags); len(modelTags) > 0 {
 		create["customModelTags"] = tagList(modelTags)
+		if len(modelTags) > len(carried(old.customTags)) {
+			why["customModelTags"] = "the required tags that the old model lacks"
+		}
 	}
 	return create, compare(old, create, why), nil
 }
@@ -139,6 +144,16 @@ func carried(tags map[string]string) map[string]string {
 	}
 	maps.DeleteFunc(own, func(key, _ string) bool { return strings.HasPrefix(strings.ToLower(key), "aws:") })
 	return own
+}
+
+// with adds to tags those of more that they lack.
+func with(tags, more map[string]string) map[string]string {
+	for key, value := range more {
+		if tags[key] == "" {
+			tags[key] = value
+		}
+	}
+	return tags
 }
 
 // tagList are tags as Bedrock takes them, by key.
