@@ -67,7 +67,7 @@ func (p *planner) free(c *remedy.Change, create map[string]any) []remedy.Conditi
 	}
 }
 
-// hold looks at a condition as it is now and expects that later. The answer is not ok if it could not be read.
+// hold looks at a condition as it is now and expects that later. It fails if that could not be read.
 func (p *planner) hold(ctx context.Context, client remedy.Caller, c remedy.Condition) (remedy.Condition, error) {
 	found, _, err := c.Look(ctx, client, func(string) (string, bool) { return "", false })
 	c.Expect = remedy.Literal(found)

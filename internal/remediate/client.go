@@ -12,7 +12,7 @@ import (
 	"example.com/cloister/internal/remedy"
 )
 
-// Client makes calls with the credentials of a collection. An account or region that it did not open makes each call fail.
+// Client makes calls with the credentials of a collection. An account that it did not open makes each call fail.
 func Client(read *collect.Collection, account, region string) *awscall.Client {
 	return awscall.New(read.CallTimeout(), func(service string) aws.Config {
 		cfg, err := read.Config(account, region, service)

@@ -292,9 +292,11 @@ func (p *planner) flowLogs(_ context.Context, r *posture.Result) error {
 		Results: map[string]string{"flowLogId": "FlowLogIds[0]"},
 	})
 	step := &p.steps[len(p.steps)-1].step
+	mine := *step.After
+	mine.Query, mine.Expect, mine.Results = own, []any{"${" + step.ID + ".flowLogId}"}, nil
 	step.Undo = []remedy.Undo{{
 		Text: "delete the flow log of " + r.Name, Call: "ec2:DeleteFlowLogs", Class: remedy.Reversible,
-		Parameters: filled(map[string]any{"FlowLogIds": []any{"${" + step.ID + ".flowLogId}"}}), When: step.After,
+		Parameters: filled(map[string]any{"FlowLogIds": []any{"${" + step.ID + ".flowLogId}"}}), When: &mine,
 	}}
 	return nil
 }
@@ -355,8 +357,11 @@ func (p *planner) tags(ctx context.Context, r *posture.Result) error {
 	added := map[string]string{}
 	var keys, unknown []string
 	for _, key := range required {
-		if have[key] != "" {
+		if value, there := have[key]; value != "" {
 			continue
+		} else if there {
+			p.leave(r, "its tag %s has no value: give it one by hand", key)
+			return nil
 		}
 		keys = append(keys, key)
 		if added[key] = p.Tags[key]; added[key] == "" {
@@ -368,8 +373,6 @@ func (p *planner) tags(ctx context.Context, r *posture.Result) error {
 		return nil
 	}
 	slices.Sort(keys)
-	c := p.begin(r, r.Region, "tag "+r.Name+" with "+strings.Join(keys, ", "))
-	c.Hazards = append(c.Hazards, "tags may decide who may do what, where policies look at them")
 	look := parameters(map[string]any{"resourceARN": r.Resource})
 	query := "sort_by(tags[?contains(" + remedy.Quote(texts(keys)) + ", key)], &key)"
 	state := remedy.Condition{Text: "tags of " + r.Name, Call: listTags, Parameters: look, Query: query}
@@ -378,6 +381,8 @@ func (p *planner) tags(ctx context.Context, r *posture.Result) error {
 		p.leave(r, "%v", err)
 		return nil
 	}
+	c := p.begin(r, r.Region, "tag "+r.Name+" with "+strings.Join(keys, ", "))
+	c.Hazards = append(c.Hazards, "tags may decide who may do what, where policies look at them")
 	after := state
 	after.Expect = tagList(added)
 	p.step(c, phaseGround, remedy.Step{

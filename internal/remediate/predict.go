@@ -134,7 +134,10 @@ func (p *planner) reachable(c *remedy.Change, results []posture.Result, subnets 
 		i := slices.IndexFunc(results, func(r posture.Result) bool { return r.Rule == "MC-NET-005" && r.Name == id })
 		switch {
 		case i < 0:
-			worst, why = remedy.NotChecked, append(why, "subnet "+id+" was not judged")
+			why = append(why, "subnet "+id+" was not judged")
+			if worst == remedy.CheckOK {
+				worst = remedy.NotChecked
+			}
 			continue
 		case results[i].Status == posture.Fail:
 			worst = remedy.CheckRefused

@@ -94,7 +94,7 @@ func recreate(old source, to target) (create map[string]any, compared []remedy.M
 		create["customModelKmsKeyId"] = remedy.Literal(key)
 	}
 	if to.key != "" {
-		create["customModelKmsKeyId"], why["customModelKmsKeyId"] = remedy.Literal(to.key), "the old job has no customer managed key, or another was asked for"
+		create["customModelKmsKeyId"], why["customModelKmsKeyId"] = remedy.Literal(to.key), "the old job has no customer managed key"
 	}
 	if vpc, ok := old.record["vpcConfig"]; ok {
 		create["vpcConfig"] = remedy.Literal(vpc)

@@ -97,9 +97,7 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 			return true
 		})
 	}
-	if len(o.Audit.Selection.Jobs) > 0 || slices.ContainsFunc(o.Audit.Rules, func(r *posture.Rule) bool { return slices.Contains(recreates(), r.ID) }) {
-		o.Audit.Also = append(o.Audit.Also, "bedrock:ListModelCustomizationJobs", getJob, "bedrock:GetCustomModel", "s3:HeadBucket") // a model's job, and where the data is
-	}
+	o.Audit.Also = append(o.Audit.Also, also(o.Audit)...)
 	o.Audit.Collect.FreshTags = true
 	outcome, err := audit.Run(ctx, o.Audit)
 	if err != nil {
@@ -118,6 +116,15 @@ func Plan(ctx context.Context, o Options) (*remedy.Plan, error) {
 	return p.plan, nil
 }
 
+// also are the reads, besides those of rules, for mending by a new job and for choosing jobs: a model's job, and where the
+// data is.
+func also(o audit.Options) []string {
+	if len(o.Selection.Jobs) == 0 && !slices.ContainsFunc(o.Rules, func(r *posture.Rule) bool { return slices.Contains(recreates(), r.ID) }) {
+		return nil
+	}
+	return []string{"bedrock:ListModelCustomizationJobs", getJob, "bedrock:GetCustomModel", "s3:HeadBucket"}
+}
+
 func (p *planner) make(ctx context.Context, results []posture.Result) error {
 	p.audited = results
 	results = p.chosen(results)
@@ -129,10 +136,14 @@ func (p *planner) make(ctx context.Context, results []posture.Result) error {
 			return err
 		}
 	}
-	if !p.Stop {
-		if err := p.others(ctx, results); err != nil {
-			return err
+	if p.Stop {
+		for i := range results {
+			if results[i].Type != posture.TypeJob && !p.planned(&results[i]) {
+				p.leave(&results[i], "--action stop stops jobs, and mends nothing")
+			}
 		}
+	} else if err := p.others(ctx, results); err != nil {
+		return err
 	}
 	p.allNamed()
 	switch {
@@ -140,6 +151,10 @@ func (p *planner) make(ctx context.Context, results []posture.Result) error {
 		return errors.New(strings.Join(p.refusals, "\n"))
 	case len(p.plan.Changes) == 0:
 		return p.nothing()
+	case slices.ContainsFunc(p.plan.Changes, func(c remedy.Change) bool {
+		return !slices.ContainsFunc(p.steps, func(s phased) bool { return s.step.Change == c.ID })
+	}):
+		return errors.New("a change has no step: this is a defect of the planner, please report it")
 	case len(p.plan.Changes) > p.MostChanges:
 		return fmt.Errorf("the plan has %d changes, more than --max-changes %d: choose fewer with --job or --rule, or allow more", len(p.plan.Changes), p.MostChanges)
 	}
@@ -274,11 +289,8 @@ func (p *planner) endpoints(account string) map[string]string {
 		if s.Account != account {
 			continue
 		}
-		calls := []string{s.Call}
-		for _, c := range s.Before {
-			calls = append(calls, c.Call)
-		}
-		for _, call := range calls {
+		reads, writes := s.Calls()
+		for _, call := range slices.Concat(reads, writes) {
 			service := awscall.Service(call)
 			found[service] = endpointOf(p.read, account, p.plan.Steps[0].Region, service)
 		}
@@ -312,14 +324,8 @@ func regions(a *posture.Account) []string {
 func (p *planner) served() {
 	var lacks []string
 	for _, s := range p.plan.Steps {
-		calls := []string{s.Call}
-		for _, c := range s.Before {
-			calls = append(calls, c.Call)
-		}
-		if s.After != nil {
-			calls = append(calls, s.After.Call)
-		}
-		for _, call := range calls {
+		reads, writes := s.Calls()
+		for _, call := range slices.Concat(writes, reads) {
 			if !p.read.Serves(s.Account, call) && !slices.Contains(lacks, call) {
 				lacks = append(lacks, call)
 				p.check("served", s.Change, remedy.CheckRefused, "the endpoint of account %s does not serve %s", s.Account, call)

@@ -2,12 +2,12 @@ package remediate
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
-	"example.com/cloister/internal/awscall"
 	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/remedy"
 )
@@ -99,9 +99,13 @@ func (p *planner) changeTrail(ctx context.Context, trail *posture.Trail, found [
 			buckets = append(buckets, found[i].Name)
 		}
 	}
-	basic, _ := selectors.Expect.(map[string]any)["basic"].([]any) //nolint:forcetypeassert // the query makes an object
-	if _, err := mergeBasic(basic, management, buckets, trail.ARN); err != nil {
+	wanted, err := merge(selectors.Expect, management, buckets, trail)
+	if err != nil {
 		leave("%v", err)
+		return nil
+	}
+	if wanted.merged == nil && (!management || allTrue(flags.Expect) && logging.Expect == true) {
+		leave("no call of a plan mends it: see 'cloister audit explain %s'", found[0].Rule)
 		return nil
 	}
 	c := p.begin(&found[0], trail.Home, "let trail "+trail.Name+" record what the rules want")
@@ -116,13 +120,47 @@ func (p *planner) changeTrail(ctx context.Context, trail *posture.Trail, found [
 		p.flags(c, trail, flags)
 		p.logging(c, trail, logging)
 	}
-	return p.selectors(c, trail, selectors, management, buckets)
+	if wanted.merged != nil {
+		p.selectors(c, trail, selectors, wanted)
+	}
+	return nil
+}
+
+// allTrue says that a list has true alone.
+func allTrue(v any) bool {
+	list, _ := v.([]any)
+	return len(list) > 0 && !slices.ContainsFunc(list, func(one any) bool { return one != true })
+}
+
+// selection is what a trail records and is to record, in one of CloudTrail's two forms.
+type selection struct {
+	member string // of PutEventSelectors
+	before []any
+	merged any    // nil if nothing is lacking
+	holds  string // a query that says that the trail records it
+}
+
+// merge adds what is lacking to what a trail records: what it records stays. held is the trail's selectors, in which nothing
+// is taken for a placeholder.
+func merge(held any, management bool, buckets []string, trail *posture.Trail) (s selection, err error) {
+	was, _ := held.(map[string]any)
+	basic, _ := was["basic"].([]any)
+	if advanced, _ := was["advanced"].([]any); len(advanced) > 0 {
+		s = selection{member: "AdvancedEventSelectors", before: advanced, merged: mergeAdvanced(advanced, management && lacksManagement(trail), buckets, trail.ARN)}
+		if s.merged != nil {
+			s.holds = advancedHolds(len(advanced), s.merged)
+		}
+		return s, nil
+	}
+	s = selection{member: "EventSelectors", before: basic, holds: basicHolds(management, buckets)}
+	s.merged, err = mergeBasic(basic, management, buckets, trail.ARN)
+	return s, err
 }
 
 // flags makes the trail one of all regions, whose files are validated.
 func (p *planner) flags(c *remedy.Change, trail *posture.Trail, held remedy.Condition) {
 	was, _ := held.Expect.([]any)
-	if len(was) != 3 || slices.Equal(was, []any{true, true, true}) {
+	if len(was) != 3 || allTrue(was) {
 		return
 	}
 	after := held
@@ -147,53 +185,26 @@ func (p *planner) logging(c *remedy.Change, trail *posture.Trail, held remedy.Co
 	})
 }
 
-// selectors reads, merges and writes: what the trail records stays.
-func (p *planner) selectors(c *remedy.Change, trail *posture.Trail, held remedy.Condition, management bool, buckets []string) error {
-	was, _ := held.Expect.(map[string]any)
-	basic, _ := was["basic"].([]any)
-	advanced, _ := was["advanced"].([]any)
-	member, merged := "EventSelectors", any(nil)
-	if len(advanced) > 0 {
-		member, merged = "AdvancedEventSelectors", mergeAdvanced(advanced, management && lacksManagement(trail), buckets, trail.ARN)
-	} else {
-		var err error
-		if merged, err = mergeBasic(basic, management, buckets, trail.ARN); err != nil {
-			return err
-		}
-	}
-	if merged == nil {
-		return nil
-	}
-	put := func(selectors any) map[string]any { return map[string]any{"TrailName": trail.ARN, member: selectors} }
-	before := any(basic)
-	name := "basic"
-	if len(advanced) > 0 {
-		before, name = advanced, "advanced"
-	}
-	if err := awscall.Check("cloudtrail:PutEventSelectors", parameters(put(merged))); err != nil {
-		return err
+// selectors writes what a trail is to record.
+func (p *planner) selectors(c *remedy.Change, trail *posture.Trail, held remedy.Condition, wanted selection) {
+	put := func(selectors any) json.RawMessage {
+		return filled(map[string]any{"TrailName": trail.ARN, wanted.member: selectors})
 	}
 	after := held
-	after.Expect = true
-	if name == "basic" { // CloudTrail may give them back in another form: what they select is looked at
-		after.Query = basicHolds(management, buckets)
-	} else {
-		after.Query = advancedHolds(len(advanced), merged)
-	}
+	after.Query, after.Expect = wanted.holds, true
 	// What the trail then has, word for word: a rollback puts the old selectors back only in place of these.
 	left := "to_string(" + held.Query + ")"
 	after.Results = map[string]string{"left": left}
 	id := p.step(c, phaseGround, remedy.Step{
 		Kind: remedy.KindCall, Class: c.Class, Text: "let trail " + trail.Name + " record more", Call: "cloudtrail:PutEventSelectors", Region: trail.Home,
-		Parameters: parameters(put(merged)), Before: []remedy.Condition{held}, After: &after, Results: map[string]string{"left": left},
+		Parameters: put(wanted.merged), Before: []remedy.Condition{held}, After: &after, Results: map[string]string{"left": left},
 	})
 	same := held
 	same.Text, same.Query, same.Expect = "the event selectors of trail "+trail.Name, left, "${"+id+".left}"
 	p.steps[len(p.steps)-1].step.Undo = []remedy.Undo{{
-		Text: "let trail " + trail.Name + " record what it did before", Call: "cloudtrail:PutEventSelectors", Class: remedy.Reversible, Parameters: parameters(put(before)),
+		Text: "let trail " + trail.Name + " record what it did before", Call: "cloudtrail:PutEventSelectors", Class: remedy.Reversible, Parameters: put(wanted.before),
 		When: &same, Only: true,
 	}}
-	return nil
 }
 
 // advancedHolds says that the selectors that were added are there, besides as many as there were.

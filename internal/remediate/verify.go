@@ -69,7 +69,7 @@ func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, r
 	if o.Rules, err = o.Pack.Choose(ids, nil, nil, nil); err != nil {
 		return nil, err
 	}
-	o.Collect.Regions, o.Collect.FreshTags = nil, true
+	o.Collect.Regions, o.Collect.FreshTags, o.Also = nil, true, also(o)
 	for _, a := range p.Accounts {
 		o.Collect.Regions = append(o.Collect.Regions, a.Regions...)
 	}

@@ -23,11 +23,20 @@ func EmitCLI(w io.Writer, p *Plan, hash string) error {
 	r := &Runner{Plan: p, Hash: hash, Journal: &Journal{}}
 	lines := []string{"set -eu"}
 	for _, a := range p.Accounts {
-		first, last := p.enter(a.ID)
-		lines = append(lines, "", first)
+		lines = append(lines, "")
+		if len(p.Accounts) > 1 {
+			lines = append(lines, "unset AWS_ENDPOINT_URL")
+		}
 		if a.Endpoint != "" {
 			lines = append(lines, "export AWS_ENDPOINT_URL="+posture.ShellQuote(a.Endpoint))
 		}
+		for _, service := range slices.Sorted(maps.Keys(a.Endpoints)) {
+			if endpoint := a.Endpoints[service]; endpoint != a.Endpoint {
+				lines = append(lines, "export AWS_ENDPOINT_URL_"+strings.ToUpper(strings.ReplaceAll(service, "-", "_"))+"="+posture.ShellQuote(endpoint))
+			}
+		}
+		first, last := p.enter(a.ID)
+		lines = append(lines, first)
 		for i := range p.Steps {
 			s := &p.Steps[i]
 			if s.Account != a.ID {

@@ -185,6 +185,28 @@ type Bound struct {
 	Most float64 `json:"most"`
 }
 
+// Calls are the read calls that a step, its conditions and its undos make, and the others.
+func (s *Step) Calls() (reads, writes []string) {
+	for _, c := range s.Before {
+		reads = append(reads, c.Call)
+	}
+	if s.After != nil {
+		reads = append(reads, s.After.Call)
+	}
+	if s.Kind == KindCall {
+		writes = append(writes, s.Call)
+	} else {
+		reads = append(reads, s.Call)
+	}
+	for _, u := range s.Undo {
+		writes = append(writes, u.Call)
+		if u.When != nil {
+			reads = append(reads, u.When.Call)
+		}
+	}
+	return reads, writes
+}
+
 // Condition is a read call, a JMESPath over its answer, and what that must give.
 type Condition struct {
 	Text       string          `json:"text"`
@@ -255,7 +277,10 @@ func Parse(file []byte) (*Plan, error) {
 	if !bytes.Equal(file, again) {
 		return nil, errors.New("the plan's file was changed: it is not the canonical JSON that 'remediate plan' wrote; make the plan again")
 	}
-	return &p, p.check()
+	if err := p.check(); err != nil {
+		return nil, err
+	}
+	return &p, nil
 }
 
 // What names may be: they stand in commands as they are.
@@ -323,6 +348,9 @@ func (p *Plan) check() error {
 
 // checkHead looks at what is not steps.
 func (p *Plan) checkHead() error {
+	if len(p.Steps) == 0 || len(p.Changes) == 0 {
+		return errors.New("the plan does nothing")
+	}
 	for _, a := range p.Accounts {
 		if !plainPlace.MatchString(a.ID) {
 			return fmt.Errorf("%q is no account", a.ID)
@@ -388,6 +416,9 @@ func (s *Step) checkCalls() error {
 		}
 		if !awscall.Changes(u.Call) {
 			return fmt.Errorf("%s undoes nothing", u.Call)
+		}
+		if u.Call == "bedrock:DeleteCustomModel" && !u.Created {
+			return errors.New("a rollback deletes models only when it is told to")
 		}
 		if err := awscall.Check(u.Call, u.Parameters); err != nil {
 			return err

@@ -19,7 +19,7 @@ type Statement struct {
 
 // PolicyOptions say what else a policy allows besides the calls of a plan.
 type PolicyOptions struct {
-	// Reads are the reads alone that applying and verifying need, without the writes.
+	// Reads are the reads alone that applying and rolling back need, without the writes.
 	Reads bool
 	// Rollback adds what a rollback needs, Delete what one with --delete-created needs.
 	Rollback, Delete bool
@@ -53,21 +53,7 @@ func Policies(p *Plan, o PolicyOptions) map[string]string {
 
 // reading are the reads of a step, its conditions and its undos.
 func reading(s *Step) Statement {
-	var calls []string
-	if s.Kind != KindCall {
-		calls = append(calls, s.Call)
-	}
-	for _, c := range s.Before {
-		calls = append(calls, c.Call)
-	}
-	if s.After != nil {
-		calls = append(calls, s.After.Call)
-	}
-	for _, u := range s.Undo {
-		if u.When != nil {
-			calls = append(calls, u.When.Call)
-		}
-	}
+	calls, _ := s.Calls()
 	for i, call := range calls {
 		if call == "s3:ListObjectsV2" { // its permission has another name
 			calls[i] = "s3:ListBucket"

@@ -93,6 +93,10 @@ func (r *Runner) undo(ctx context.Context, s *Step, n int, deleteCreated bool) e
 		if err != nil {
 			return err
 		}
+		if !holds && u.Only && r.unchanged(ctx, s, false) == nil { // it is as it was before the step: the answer of an undo was lost
+			r.tell(s, "kept", u.Text+": it is taken back already")
+			return r.add(Record{Record: recordNotNeeded, Step: s.ID, Undo: n + 1})
+		}
 		if !holds && u.Only {
 			return fmt.Errorf("%s: it is no longer as the plan left it: nothing was changed, take it back by hand", u.When.Text)
 		}

@@ -32,7 +32,7 @@ type Runner struct {
 	Poll time.Duration
 	// Patience bounds how long a job is waited for; 0 is without a bound.
 	Patience time.Duration
-	// Settle is for how long after its intent a call that got no answer may still take effect; 0 is two minutes.
+	// Settle is for how long after its intent a call that got no answer may still take effect; 0 is three minutes.
 	Settle time.Duration
 	// AcceptLoss lets a comparison pass whose new losses are worse.
 	AcceptLoss bool
@@ -66,8 +66,13 @@ func (r *Runner) Apply(ctx context.Context, approval Approval) error {
 		return err
 	}
 	for i := range r.Plan.Steps {
-		if err := r.unchanged(ctx, &r.Plan.Steps[i], true); err != nil {
-			return err
+		s := &r.Plan.Steps[i]
+		err := r.unchanged(ctx, s, true)
+		if drift, ok := errors.AsType[*DriftError](err); ok {
+			return &DriftError{"step " + s.ID + ": " + drift.What}
+		}
+		if err != nil {
+			return fmt.Errorf("step %s: %w", s.ID, err)
 		}
 	}
 	if err := r.add(Record{Record: recordBegin, Plan: r.Hash, Approval: &approval}); err != nil {
@@ -191,8 +196,8 @@ func (r *Runner) run(ctx context.Context) error {
 	switch {
 	case len(r.why) == 0:
 		return nil
-	case r.drift != nil:
-		return &DriftError{strings.Join(r.why, "; ")}
+	case r.drift != nil && !slices.ContainsFunc(r.Journal.Records, func(one Record) bool { return one.Record == recordIntent }):
+		return &DriftError{strings.Join(r.why, "; ")} // nothing was called
 	default:
 		return &StoppedError{r.why}
 	}
@@ -288,7 +293,7 @@ const (
 func (r *Runner) unchanged(ctx context.Context, s *Step, early bool) error {
 	for i := range s.Before {
 		c := &s.Before[i]
-		if early && (c.Later || waitsFor(c.Parameters)) {
+		if early && (c.Later || slices.ContainsFunc(c.texts(), waitsFor)) {
 			continue
 		}
 		caller, err := r.Clients(s.Account, c.Region)
@@ -298,11 +303,11 @@ func (r *Runner) unchanged(ctx context.Context, s *Step, early bool) error {
 		holds, found, _, err := c.Holds(ctx, r.reader(caller), r.value(s))
 		switch {
 		case err != nil:
-			return fmt.Errorf("step %s: %s: %w", s.ID, c.Text, err)
+			return fmt.Errorf("%s: %w", c.Text, err)
 		case !holds:
 			want, _ := json.Marshal(c.Expect) // it was decoded from JSON
 			have, _ := json.Marshal(found)    // as above
-			return &DriftError{fmt.Sprintf("step %s: %s: it was %s when the plan was made, and is %s; make the plan again", s.ID, c.Text, want, have)}
+			return &DriftError{fmt.Sprintf("%s: it was %s when the plan was made, and is %s; make the plan again", c.Text, want, have)}
 		}
 	}
 	return nil

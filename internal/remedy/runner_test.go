@@ -233,7 +233,7 @@ func TestRefusedCall(t *testing.T) {
 	}
 }
 
-// TestDriftPartWay: what changed while the plan was being made stops its change, with the exit of drift.
+// TestDriftPartWay: what changed while the plan was being made stops its change; as other calls were made, the plan stopped part-way.
 func TestDriftPartWay(t *testing.T) {
 	t.Parallel()
 	r := start(t, sample(), newCloud())
@@ -244,7 +244,7 @@ func TestDriftPartWay(t *testing.T) {
 		return nil, false
 	}
 	err := r.Apply(t.Context(), r.whole())
-	if drift, ok := errors.AsType[*DriftError](err); !ok || !strings.Contains(drift.What, "step 2.1: ") {
+	if stopped, ok := errors.AsType[*StoppedError](err); !ok || !strings.Contains(stopped.Why[0], "step 2.1: the key does not rotate: it was false") {
 		t.Errorf("Apply = %v", err)
 	}
 	if !slices.Equal(r.cloud.writes, []string{createJob, "bedrock:TagResource"}) {
@@ -357,7 +357,7 @@ func TestForeignJob(t *testing.T) {
 	foreign := &job{status: "InProgress", arn: newJob, model: "m"} // without a token: somebody else's
 	r.cloud.jobs["support-r1"], r.cloud.on, r.cloud.polls = foreign, nil, 1000
 	err := r.next(t).Resume(t.Context())
-	if _, drift := errors.AsType[*DriftError](err); !drift || !strings.Contains(err.Error(), "the name is taken by what this plan did not make") {
+	if _, stopped := errors.AsType[*StoppedError](err); !stopped || !strings.Contains(err.Error(), "the name is taken by what this plan did not make") {
 		t.Errorf("Resume = %v", err)
 	}
 	n := r.next(t)

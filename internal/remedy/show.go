@@ -132,7 +132,21 @@ func (s *sheet) steps(p *Plan, change string) {
 			s.line(10, ansi.Dim, shown(name+": "+text(in[name])))
 		}
 	}
+	s.conditions(p, change)
 	s.undos(p, change)
+}
+
+// conditions writes what is looked at before the calls of a change.
+func (s *sheet) conditions(p *Plan, change string) {
+	var lines []string
+	for i := range p.Steps {
+		for _, c := range p.Steps[i].Before {
+			if p.Steps[i].Change == change {
+				lines = append(lines, shown(p.Steps[i].ID+"  "+c.Text+" ("+c.Call+")"))
+			}
+		}
+	}
+	s.list("Only if these are as they were", lines)
 }
 
 // undos writes what a rollback calls.
@@ -147,7 +161,7 @@ func (s *sheet) undos(p *Plan, change string) {
 			if u.Created {
 				line += ", with --delete-created"
 			}
-			lines = append(lines, shown(line))
+			lines = append(lines, shown(line+": "+text(plain(u.Parameters))))
 		}
 	}
 	s.list("A rollback calls", lines)

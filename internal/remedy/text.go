@@ -109,9 +109,9 @@ func fillJSON(text json.RawMessage, value func(string) (string, bool)) (json.Raw
 	return json.Marshal(tree)
 }
 
-// waitsFor says that a JSON text needs a result of another step.
-func waitsFor(text json.RawMessage) bool {
-	names, _ := placeholders(plain(text)) // a mistake is found when it is filled in
+// waitsFor says that a value, or JSON text, needs a result of another step.
+func waitsFor(v any) bool {
+	names, _ := placeholders(plain(v)) // a mistake is found when it is filled in
 	return slices.ContainsFunc(names, func(name string) bool { return name != "token" })
 }
 

@@ -1,5 +1,6 @@
 set -eu
 
+unset AWS_ENDPOINT_URL
 if [ "$(aws sts get-caller-identity --query Account --output text)" = 111122223333 ]; then
 
 # 1.1 create job support-r1, account 111122223333
@@ -109,8 +110,9 @@ aws bedrock tag-resource \
   --tags '[{"key":"a","value":"b"}]'
 fi
 
-if [ "$(aws sts get-caller-identity --query Account --output text)" = 444455556666 ]; then
+unset AWS_ENDPOINT_URL
 export AWS_ENDPOINT_URL=http://127.0.0.1:4566
+if [ "$(aws sts get-caller-identity --query Account --output text)" = 444455556666 ]; then
 
 # 2.1 let the key rotate, account 444455556666
 aws kms enable-key-rotation \
