@@ -369,7 +369,7 @@ func (p *planner) quota(ctx context.Context, c *remedy.Change, client *awscall.C
 			if !strings.Contains(name, quotaName) {
 				continue
 			}
-			if most := number(quota["Value"]); float64(planned+running) > most {
+			if most, _ := quota["Value"].(float64); float64(planned+running) > most {
 				p.check(checkQuota, c.ID, remedy.CheckRefused, "%d jobs of the plan and %d that run are more than the quota of %g", planned, running, most)
 			} else {
 				p.check(checkQuota, c.ID, remedy.CheckOK, "%d jobs of the plan and %d that run, of %g", planned, running, most)

@@ -3,7 +3,6 @@ package remediate
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -141,17 +140,13 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 		return err
 	}
 	if made != "" {
-		for i := range f.results {
-			p.leave(&f.results[i], "%s was made in its place already: resume the plan that did, or roll it back", made)
-		}
+		p.leaveAll(f.results, "%s was made in its place already: resume the plan that did, or roll it back", made)
 		return nil
 	}
 	to.jobTags, to.modelTags = p.required("MC-JOB-008"), p.required("MC-MOD-007")
 	create, compared, err := recreate(old, to)
 	if err != nil {
-		for i := range f.results {
-			p.leave(&f.results[i], "%v", err)
-		}
+		p.leaveAll(f.results, "%v", err)
 		return nil
 	}
 	c := p.change(remedy.Change{
@@ -180,69 +175,6 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 	return p.predict(ctx, c, f, d, create, !stays)
 }
 
-// newJob adds the steps: create, wait, compare, and say on the old job which one replaces it.
-func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, create map[string]any, conditions []remedy.Condition) {
-	name, _ := create["jobName"].(string)
-	model, _ := create["customModelName"].(string)
-	byName := filled(map[string]any{"jobIdentifier": name})
-	created := p.step(c, phaseCreate, remedy.Step{
-		Kind: remedy.KindCall, Class: remedy.Recreate, Text: "create job " + name, Call: "bedrock:CreateModelCustomizationJob", Parameters: filled(create),
-		Before: conditions,
-		After: &remedy.Condition{
-			Text: "job " + name, Call: getJob, Parameters: byName, Query: "clientRequestToken || 'another'", Expect: "${token}",
-			Absent: absentJob(), Results: map[string]string{"jobArn": "jobArn"},
-		},
-		Results: map[string]string{"jobArn": "jobArn"},
-		Undo: []remedy.Undo{
-			{
-				Text: "stop job " + name + " if it runs", Call: "bedrock:StopModelCustomizationJob", Class: remedy.Destructive, Parameters: byName,
-				When: &remedy.Condition{Text: "job " + name + " runs", Call: getJob, Parameters: byName, Query: "status", Expect: "InProgress"},
-			},
-			{
-				Text: "take the replaced job's name off job " + name, Call: "bedrock:UntagResource", Class: remedy.Reversible,
-				Parameters: filled(map[string]any{"resourceARN": "${" + c.ID + ".1.jobArn}", "tagKeys": []any{posture.TagSupersedes}}),
-				When: &remedy.Condition{
-					Text: "job " + name + " names the job that it replaces", Call: listTags, Parameters: filled(map[string]any{"resourceARN": "${" + c.ID + ".1.jobArn}"}),
-					Query: "tags[?key == " + remedy.Quote(posture.TagSupersedes) + "].value", Expect: remedy.Literal([]any{old.arn}),
-				},
-			},
-			{
-				Text: "delete model " + model, Call: "bedrock:DeleteCustomModel", Class: remedy.Destructive, Created: true,
-				Parameters: filled(map[string]any{"modelIdentifier": model}),
-				When: &remedy.Condition{
-					Text: "model " + model + " is of job " + name, Call: "bedrock:GetCustomModel", Parameters: filled(map[string]any{"modelIdentifier": model}),
-					Query: "jobArn", Expect: "${" + c.ID + ".1.jobArn}", Absent: []string{"ResourceNotFoundException"},
-				},
-			},
-		},
-	})
-	newARN := "${" + created + ".jobArn}"
-	p.step(c, phaseWait, remedy.Step{
-		Kind: remedy.KindWait, Class: remedy.Recreate, Text: "wait for job " + name, Call: getJob,
-		Parameters: filled(map[string]any{"jobIdentifier": newARN}), Results: map[string]string{"modelArn": "outputModelArn"},
-	})
-	c.Name = cmp.Or(c.Name, name)
-	if losses := remedy.LossesOf(old.record); hasLosses(old.record) {
-		p.step(c, phaseRecord, remedy.Step{
-			Kind: remedy.KindCompare, Class: remedy.Recreate, Text: "compare the losses of " + name + " with those of " + d.Name, Call: getJob,
-			Parameters: filled(map[string]any{"jobIdentifier": newARN}), Losses: &remedy.Bound{Old: losses, Most: p.MostLoss},
-		})
-	}
-	oldTags := parameters(map[string]any{"resourceARN": old.arn})
-	tag := "tags[?key == " + remedy.Quote(posture.TagSupersededBy) + "].value"
-	p.step(c, phaseRecord, remedy.Step{
-		Kind: remedy.KindCall, Class: remedy.Reversible, Text: "say on job " + d.Name + " that " + name + " replaces it", Call: "bedrock:TagResource",
-		Parameters: filled(map[string]any{"resourceARN": old.arn, "tags": []any{map[string]any{"key": posture.TagSupersededBy, "value": newARN}}}),
-		Before:     []remedy.Condition{{Text: "job " + d.Name + " names no successor", Call: listTags, Parameters: oldTags, Query: tag, Expect: []any{}}},
-		After:      &remedy.Condition{Text: "job " + d.Name + " names its successor", Call: listTags, Parameters: oldTags, Query: tag, Expect: []any{newARN}},
-		Undo: []remedy.Undo{{
-			Text: "take the successor's name off job " + d.Name, Call: "bedrock:UntagResource", Class: remedy.Reversible,
-			Parameters: parameters(map[string]any{"resourceARN": old.arn, "tagKeys": []any{posture.TagSupersededBy}}),
-			When:       &remedy.Condition{Text: "job " + d.Name + " names its successor", Call: listTags, Parameters: oldTags, Query: tag, Expect: []any{newARN}},
-		}},
-	})
-}
-
 // required are the tags that a rule requires, as far as values were given and the rule is one of those to mend.
 func (p *planner) required(rule string) map[string]string {
 	i := slices.IndexFunc(p.Audit.Rules, func(r *posture.Rule) bool { return r.ID == rule })
@@ -258,9 +190,6 @@ func (p *planner) required(rule string) map[string]string {
 	}
 	return tags
 }
-
-// absentJob are the codes that mean that there is no such job.
-func absentJob() []string { return []string{"ResourceNotFoundException"} }
 
 // sourceOf reads a job whole.
 func sourceOf(ctx context.Context, client *awscall.Client, arn string) (source, error) {
@@ -373,16 +302,4 @@ func (p *planner) listed(ctx context.Context, client *awscall.Client, call, list
 		}
 		in["nextToken"] = next
 	}
-}
-
-// number of a JSON value; 0 if it is none.
-func number(v any) float64 {
-	switch v := v.(type) {
-	case float64:
-		return v
-	case json.Number:
-		f, _ := v.Float64()
-		return f
-	}
-	return 0
 }

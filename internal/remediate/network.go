@@ -102,7 +102,7 @@ func (p *planner) network(ctx context.Context, r *posture.Region) (vpc string, s
 // named are the subnets and groups that were named, as far as the region has them.
 func (p *planner) named(ctx context.Context, r *posture.Region) (vpc string, subnets, groups []string, err error) {
 	job := hypothesis(r, "target", p.Subnets, p.Groups, "")
-	if err := p.read.Assume(ctx, r.Account.ID, r.Name, []*posture.Job{job}, reads("ec2:DescribeSubnets", "ec2:DescribeSecurityGroups")); err != nil {
+	if err := p.read.Assume(ctx, r.Account.ID, r.Name, []*posture.Job{job}, []string{"ec2:DescribeSubnets", "ec2:DescribeSecurityGroups"}); err != nil {
 		return "", nil, nil, err
 	}
 	for _, id := range p.Subnets {
@@ -255,5 +255,3 @@ func hypothesis(r *posture.Region, name string, subnets, groups []string, key st
 func plannedARN(r *posture.Region, name string) string {
 	return "arn:" + r.Account.Partition + ":bedrock:" + r.Name + ":" + r.Account.ID + ":model-customization-job/planned/" + name
 }
-
-func reads(operations ...string) []string { return operations }

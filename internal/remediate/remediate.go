@@ -247,6 +247,12 @@ func (p *planner) passes(rule, resource string) bool {
 	})
 }
 
+func (p *planner) leaveAll(results []posture.Result, format string, args ...any) {
+	for i := range results {
+		p.leave(&results[i], format, args...)
+	}
+}
+
 func (p *planner) leave(r *posture.Result, format string, args ...any) {
 	resource := r.Rule
 	if r.Identity != nil {

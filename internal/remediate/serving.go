@@ -72,25 +72,20 @@ func (p *planner) serve(c *remedy.Change, found []posture.Served, known bool) (s
 // successor is for a job that was made again already: with --switch-serving, what still serves its model serves the new one,
 // if the audit takes the new job for its successor but for what is served.
 func (p *planner) successor(ctx context.Context, f *failing, d *posture.JobDetail, old source, by string) error {
-	leave := func(format string, args ...any) {
-		for i := range f.results {
-			p.leave(&f.results[i], format, args...)
-		}
-	}
 	next := f.region.Successor(f.job)
 	switch {
 	case next == nil || next.ARN != by || slices.ContainsFunc(f.results, func(r posture.Result) bool { return r.Type == posture.TypeJob && !p.passes(r.Rule, next.ARN) }):
-		leave("the job's tags name a successor, which the audit does not take for one: %s; if it is none, take the tag %s off", by, posture.TagSupersededBy)
+		p.leaveAll(f.results, "the job's tags name a successor, which the audit does not take for one: %s; if it is none, take the tag %s off", by, posture.TagSupersededBy)
 		return nil
 	case !p.SwitchServing:
-		leave("it was made again already, as %s, but something serves its model: --switch-serving changes that", by)
+		p.leaveAll(f.results, "it was made again already, as %s, but something serves its model: --switch-serving changes that", by)
 		return nil
 	}
 	is, _ := next.Detail.Read() // it was read: it is a successor
 	found, _ := p.account(f.region.Account.ID).Serving(d.Model)
 	found = slices.DeleteFunc(found, func(s posture.Served) bool { return s.Region != f.region.Name })
 	if is.Model == "" || len(found) == 0 {
-		leave("it was made again already, and nothing here can be switched to the model of %s", by)
+		p.leaveAll(f.results, "it was made again already, and nothing here can be switched to the model of %s", by)
 		return nil
 	}
 	record, err := get(ctx, p.caller(f.region.Account.ID, f.region.Name), getJob, map[string]any{"jobIdentifier": by})
@@ -98,7 +93,7 @@ func (p *planner) successor(ctx context.Context, f *failing, d *posture.JobDetai
 		return err
 	}
 	if text, worse := remedy.Compare(remedy.LossesOf(old.record), remedy.LossesOf(record), p.MostLoss); worse && hasLosses(old.record) {
-		leave("the model of its successor is not shown to be as good: %s; --max-loss-increase bounds that", text)
+		p.leaveAll(f.results, "the model of its successor is not shown to be as good: %s; --max-loss-increase bounds that", text)
 		return nil
 	}
 	c := p.change(remedy.Change{
@@ -127,7 +122,7 @@ func hasLosses(record map[string]any) bool {
 func tagIs(job, key, value string) remedy.Condition {
 	return remedy.Condition{
 		Text: "tag " + key + " of " + job, Call: listTags, Parameters: parameters(map[string]any{"resourceARN": job}),
-		Query: "tags[?key == " + remedy.Quote(key) + "].value", Expect: remedy.Literal([]any{value}),
+		Query: tagValue(key), Expect: remedy.Literal([]any{value}),
 	}
 }
 

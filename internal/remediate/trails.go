@@ -68,11 +68,6 @@ func (p *planner) trail(r *posture.Result) (trail *posture.Trail, why string) {
 func (p *planner) changeTrail(ctx context.Context, trail *posture.Trail, found []posture.Result) error {
 	account := found[0].Account
 	client := p.caller(account, trail.Home)
-	leave := func(format string, args ...any) {
-		for i := range found {
-			p.leave(&found[i], format, args...)
-		}
-	}
 	flags := remedy.Condition{
 		Text: "trail " + trail.Name, Call: "cloudtrail:DescribeTrails", Region: trail.Home, Parameters: parameters(map[string]any{"trailNameList": []any{trail.ARN}}),
 		Query: "trailList[0].[IsMultiRegionTrail, IncludeGlobalServiceEvents, LogFileValidationEnabled]",
@@ -87,7 +82,7 @@ func (p *planner) changeTrail(ctx context.Context, trail *posture.Trail, found [
 	for _, c := range []*remedy.Condition{&flags, &logging, &selectors} {
 		held, err := p.hold(ctx, client, *c)
 		if err != nil {
-			leave("%v", err)
+			p.leaveAll(found, "%v", err)
 			return nil
 		}
 		*c = held
@@ -101,11 +96,11 @@ func (p *planner) changeTrail(ctx context.Context, trail *posture.Trail, found [
 	}
 	wanted, err := merge(selectors.Expect, management, buckets, trail)
 	if err != nil {
-		leave("%v", err)
+		p.leaveAll(found, "%v", err)
 		return nil
 	}
 	if wanted.merged == nil && (!management || allTrue(flags.Expect) && logging.Expect == true) {
-		leave("no call of a plan mends it: see 'cloister audit explain %s'", found[0].Rule)
+		p.leaveAll(found, "no call of a plan mends it: see 'cloister audit explain %s'", found[0].Rule)
 		return nil
 	}
 	c := p.begin(&found[0], trail.Home, "let trail "+trail.Name+" record what the rules want")

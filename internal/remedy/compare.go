@@ -2,10 +2,8 @@ package remedy
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"math"
-	"strings"
 
 	jmespath "github.com/jmespath/go-jmespath"
 
@@ -86,18 +84,4 @@ func (r *Runner) compare(ctx context.Context, s *Step) error {
 	}
 	r.tell(s, "done", text)
 	return r.add(Record{Record: recordDone, Step: s.ID, Message: text})
-}
-
-// text is a JSON value as people read it.
-func text(v any) string {
-	if s, ok := v.(string); ok {
-		return s
-	}
-	var b strings.Builder
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(v); err != nil {
-		return fmt.Sprint(v)
-	}
-	return strings.TrimSuffix(b.String(), "\n")
 }

@@ -372,20 +372,5 @@ func (s *sheet) end(p *Plan, hash, file string) {
 	}
 	s.Blank()
 	s.line(0, ansi.Plain, "To make it:")
-	s.Print("  cloister remediate apply ", posture.ShellQuote(ansi.Visible(file)), " --approve ", hash, Accepts(p), "\n")
-}
-
-// Accepts are the flags that a plan's approval needs besides the hash.
-func Accepts(p *Plan) string {
-	var flags strings.Builder
-	if names := p.Unchecked(); len(names) > 0 {
-		flags.WriteString(" --accept-unchecked " + strings.Join(names, ","))
-	}
-	if !p.Cost.Known {
-		flags.WriteString(" --accept-unknown-cost")
-	}
-	if len(p.Destroys()) > 0 {
-		flags.WriteString(" --allow D")
-	}
-	return flags.String()
+	s.Print("  cloister remediate apply ", posture.ShellQuote(ansi.Visible(file)), " --approve ", strings.Join(append([]string{hash}, Approval{}.lacks(p)...), " "), "\n")
 }

@@ -120,3 +120,17 @@ func Quote(v any) string {
 	text, _ := json.Marshal(v) // texts and lists of them always can be
 	return strings.ReplaceAll("`"+strings.ReplaceAll(string(text), "`", "\\`")+"`", "${", "$${")
 }
+
+// text is a JSON value as people read it.
+func text(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return fmt.Sprint(v)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
