@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 )
 
@@ -166,10 +167,33 @@ func bind[C, I, O, P any](name string, changes bool, client func(aws.Config) C, 
 			if err != nil {
 				return nil, err
 			}
+			if err := unsuccessful(members); err != nil {
+				return nil, err
+			}
 			return &Answer{members, id.value}, nil
 		},
 	}
 }
+
+// unsuccessful is the error of an answer that says, with status 200, that it did not do what it was asked.
+// Source: Amazon EC2 API Reference, UnsuccessfulItem.
+func unsuccessful(members map[string]any) error {
+	list, _ := members["Unsuccessful"].([]any)
+	if len(list) == 0 {
+		return nil
+	}
+	item, _ := list[0].(map[string]any)
+	why, _ := item["Error"].(map[string]any)
+	code, _ := why["Code"].(string)
+	message, _ := why["Message"].(string)
+	return &RefusedError{&smithy.GenericAPIError{Code: code, Message: message, Fault: smithy.FaultClient}}
+}
+
+// RefusedError is a refusal inside an answer of success.
+type RefusedError struct{ *smithy.GenericAPIError }
+
+// Unwrap gives the error as the SDK's are.
+func (e *RefusedError) Unwrap() error { return e.GenericAPIError }
 
 // careful retries only what a service refused as too many: whether a call that got no answer was made, a read finds out. The
 // answer to a second one would hide that it was ("there is no such model").

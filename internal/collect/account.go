@@ -111,6 +111,9 @@ func (a *account) enabled(ctx context.Context, t Target) ([]string, *posture.Unr
 	if len(t.Regions) > 0 {
 		names = slices.Clone(t.Regions)
 	}
+	if own := a.RegionsOf[a.inv.ID]; len(own) > 0 {
+		names = slices.Clone(own)
+	}
 	switch {
 	case len(names) > 0:
 	case a.capabilities != nil:

@@ -45,6 +45,8 @@ type Options struct {
 	Org *Org
 	// Regions are the regions to read; none is every enabled one. Exclude takes some away.
 	Regions, Exclude []string
+	// RegionsOf are the regions to read of an account, over Regions and those of its target.
+	RegionsOf map[string][]string
 	// Trusted are accounts besides the caller's own that buckets may belong to.
 	Trusted []string
 	// MaxRPS bounds requests a second of each account, region, service and action; 0 adapts without a bound.

@@ -198,7 +198,11 @@ func objectsQuery(key string) string {
 
 // networkStays wants the network to be as the rules saw it: subnets, groups with their rules, routes and S3 endpoints.
 func (p *planner) networkStays(ctx context.Context, c *remedy.Change, vpc map[string]any) []remedy.Condition {
-	sorted := func(list string) string { return "sort((" + list + " || `[]`)[*].to_string(@))" }
+	parts := func(list, part string) string { return "sort((" + list + " || `[]`)[*].to_string(" + part + "))" }
+	permissions := func(list string) string { // AWS gives them, and what they have, in any order
+		return parts(list, "[IpProtocol, FromPort, ToPort, "+parts("IpRanges", "CidrIp")+", "+parts("Ipv6Ranges", "CidrIpv6")+", "+parts("UserIdGroupPairs", "GroupId")+", "+parts("PrefixListIds", "PrefixListId")+"]")
+	}
+	ours := "[?(Associations || `[]`)[?Main || contains(" + remedy.Quote(vpc["subnetIds"]) + ", SubnetId || '')]]" // the tables of these subnets
 	vpcs := map[string]bool{}
 	var conditions []remedy.Condition
 	for _, one := range []struct {
@@ -208,15 +212,16 @@ func (p *planner) networkStays(ctx context.Context, c *remedy.Change, vpc map[st
 		{"subnets of the new job", "ec2:DescribeSubnets", "subnet-id", "sort_by(Subnets, &SubnetId)[*].[SubnetId, VpcId]", vpc["subnetIds"]},
 		{
 			"security groups of the new job", "ec2:DescribeSecurityGroups", "group-id",
-			"sort_by(SecurityGroups, &GroupId)[*].[GroupId, VpcId, " + sorted("IpPermissions") + ", " + sorted("IpPermissionsEgress") + "]", vpc["securityGroupIds"],
+			"sort_by(SecurityGroups, &GroupId)[*].[GroupId, VpcId, " + permissions("IpPermissions") + ", " + permissions("IpPermissionsEgress") + "]", vpc["securityGroupIds"],
 		},
 		{
 			"routes of its VPC", "ec2:DescribeRouteTables", "vpc-id",
-			"sort_by(RouteTables, &RouteTableId)[*].[RouteTableId, sort((Associations || `[]`)[*].to_string([SubnetId, Main])), " + sorted("Routes") + "]", nil,
+			"sort_by(RouteTables" + ours + ", &RouteTableId)[*].[RouteTableId, " + parts("Associations", "[SubnetId, Main]") + ", " +
+				parts("Routes", "[DestinationCidrBlock, DestinationIpv6CidrBlock, DestinationPrefixListId, GatewayId, NatGatewayId, TransitGatewayId, VpcPeeringConnectionId, NetworkInterfaceId, EgressOnlyInternetGatewayId, CarrierGatewayId]") + "]", nil,
 		},
 		{
-			"endpoints of its VPC", "ec2:DescribeVpcEndpoints", "vpc-id",
-			"sort_by(VpcEndpoints || `[]`, &VpcEndpointId)[*].[VpcEndpointId, ServiceName, State, PolicyDocument, sort(RouteTableIds || `[]`)]", nil,
+			"S3 endpoints of its VPC", "ec2:DescribeVpcEndpoints", "vpc-id",
+			"sort_by((VpcEndpoints || `[]`)[?ends_with(ServiceName, '.s3')], &VpcEndpointId)[*].[VpcEndpointId, ServiceName, State, PolicyDocument, sort(RouteTableIds || `[]`)]", nil,
 		},
 	} {
 		ids, each := one.values.([]any)
@@ -294,7 +299,7 @@ func (p *planner) role(ctx context.Context, c *remedy.Change, create map[string]
 	for _, action := range slices.Concat(roleLooks(), roleMakes()) {
 		switch decision := decisions[action]; {
 		case decision == "allowed":
-		case decision == "explicitDeny", decision == "implicitDeny" && slices.Contains(roleLooks(), action):
+		case decision == "explicitDeny", decision == "implicitDeny" && slices.Contains(roleLooks(), action): // "conditional" is neither
 			denied = append(denied, action)
 		default:
 			unsure = append(unsure, action)
@@ -315,6 +320,7 @@ func (p *planner) simulate(ctx context.Context, c *remedy.Change, role string) (
 	members, err := get(ctx, p.caller(c.Account, c.Region), "iam:SimulatePrincipalPolicy", map[string]any{
 		"PolicySourceArn": role, "ActionNames": texts(slices.Concat(roleLooks(), roleMakes())), "ContextEntries": []any{
 			map[string]any{"ContextKeyName": "aws:RequestTag/BedrockManaged", "ContextKeyType": "string", "ContextKeyValues": []any{"true"}},
+			map[string]any{"ContextKeyName": "aws:RequestedRegion", "ContextKeyType": "string", "ContextKeyValues": []any{c.Region}},
 			map[string]any{"ContextKeyName": "ec2:CreateAction", "ContextKeyType": "string", "ContextKeyValues": []any{"CreateNetworkInterface"}},
 		},
 	})
@@ -327,6 +333,9 @@ func (p *planner) simulate(ctx context.Context, c *remedy.Change, role string) (
 		result, _ := one.(map[string]any)
 		action, _ := result["EvalActionName"].(string)
 		decisions[action], _ = result["EvalDecision"].(string)
+		if missing, _ := result["MissingContextValues"].([]any); len(missing) > 0 && decisions[action] == "implicitDeny" {
+			decisions[action] = "conditional"
+		}
 	}
 	return decisions, nil
 }

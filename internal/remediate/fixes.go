@@ -162,7 +162,17 @@ func notHeld(key, region string) remedy.Condition {
 	}
 }
 
-func (p *planner) keyRotation(_ context.Context, r *posture.Result) error {
+func (p *planner) keyRotation(ctx context.Context, r *posture.Result) error {
+	members, err := get(ctx, p.caller(r.Account, r.Region), "kms:DescribeKey", map[string]any{"KeyId": r.Resource})
+	if err != nil {
+		p.leave(r, "%v", err)
+		return nil
+	}
+	metadata, _ := members["KeyMetadata"].(map[string]any)
+	if state := metadata["KeyState"]; state == "PendingDeletion" { // KMS says that it does not rotate, until the deletion is canceled
+		p.leave(r, "the key is %v: mend MC-KMS-002 first, then see whether it rotates", state)
+		return nil
+	}
 	c := p.begin(r, r.Region, "rotate key "+r.Name+" every year")
 	c.Hazards = append(c.Hazards, "each rotation adds key material, which AWS bills by the month for the first two")
 	in := map[string]any{"KeyId": r.Resource}

@@ -140,7 +140,7 @@ func (p *planner) again(ctx context.Context, f *failing, d *posture.JobDetail) e
 		return err
 	}
 	if made != "" {
-		p.leaveAll(f.results, "%s was made in its place already: resume the plan that did, or roll it back", made)
+		p.leaveAll(f.results, "%s was made in its place already: resume the plan that did, or roll it back; if that plan is lost, take the tag %s off that job", made, posture.TagSupersedes)
 		return nil
 	}
 	to.jobTags, to.modelTags = p.required("MC-JOB-008"), p.required("MC-MOD-007")

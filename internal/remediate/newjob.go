@@ -15,7 +15,7 @@ func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, cre
 		Before: conditions,
 		After: &remedy.Condition{
 			Text: "job " + name, Call: getJob, Parameters: byName, Query: "clientRequestToken || 'another'", Expect: "${token}",
-			Absent: []string{"ResourceNotFoundException"}, Results: map[string]string{"jobArn": "jobArn"},
+			Absent: absent(), Results: map[string]string{"jobArn": "jobArn"},
 		},
 		Results: map[string]string{"jobArn": "jobArn"},
 		Undo:    undoJob(create, newARN, old.arn),
@@ -44,6 +44,9 @@ func (p *planner) newJob(c *remedy.Change, old source, d *posture.JobDetail, cre
 	})
 }
 
+// absent are the codes that mean that nothing has a name that is well formed. Which of them AWS uses is not documented.
+func absent() []string { return []string{"ResourceNotFoundException", "ValidationException"} }
+
 // tagValue is a query for the values of a tag.
 func tagValue(key string) string { return "tags[?key == " + remedy.Quote(key) + "].value" }
 
@@ -70,7 +73,7 @@ func undoJob(create map[string]any, newARN, oldARN string) []remedy.Undo {
 			Text: "delete model " + model, Call: "bedrock:DeleteCustomModel", Class: remedy.Destructive, Created: true, Parameters: itself,
 			When: &remedy.Condition{
 				Text: "model " + model + " is of job " + name, Call: "bedrock:GetCustomModel", Parameters: itself,
-				Query: "jobArn", Expect: newARN, Absent: []string{"ResourceNotFoundException", "ValidationException"}, // which of them is not documented
+				Query: "jobArn", Expect: newARN, Absent: absent(),
 			},
 		},
 	}

@@ -66,7 +66,6 @@ type planner struct {
 	steps     []phased
 	taken     map[string]bool // names that the plan gives, by account, region and kind
 	refusals  []string        // what keeps the plan from being made at all
-	audited   []posture.Result
 	found     map[string]bool // subnets and groups that were named, and are in some region
 }
 
@@ -126,7 +125,6 @@ func also(o audit.Options) []string {
 }
 
 func (p *planner) make(ctx context.Context, results []posture.Result) error {
-	p.audited = results
 	results = p.chosen(results)
 	if slices.ContainsFunc(results, func(r posture.Result) bool { return slices.Contains(recreates(), r.Rule) }) {
 		p.read.ReadServing(ctx)
@@ -240,9 +238,10 @@ func (p *planner) unserved(r *posture.Result) bool {
 	return ok && slices.Contains(Mends(), r.Rule) && slices.ContainsFunc(rule.AllReads(), func(operation string) bool { return !p.read.Serves(r.Account, operation) })
 }
 
-// passes says that the audit lets a resource pass a rule.
+// passes says that a resource passes a rule, whichever results were chosen.
 func (p *planner) passes(rule, resource string) bool {
-	return slices.ContainsFunc(p.audited, func(r posture.Result) bool {
+	all, err := p.Audit.Pack.Select()
+	return err == nil && slices.ContainsFunc(posture.Evaluate(p.inventory, all, p.Audit.Rules), func(r posture.Result) bool {
 		return r.Rule == rule && r.Resource == resource && r.Status == posture.Pass
 	})
 }

@@ -154,7 +154,7 @@ func (f file) runner(t *testing.T, o collect.Options) *remedy.Runner {
 	}
 	t.Cleanup(func() { _ = journal.Close() }) // every record is on disk
 	return &remedy.Runner{
-		Plan: f.plan, Hash: f.hash, Journal: journal, Now: time.Now, Poll: time.Millisecond, Settle: time.Nanosecond,
+		Plan: f.plan, Hash: f.hash, Journal: journal, Now: time.Now, Poll: time.Millisecond, Settle: time.Nanosecond, Lag: time.Nanosecond,
 		Clients: func(account, region string) (remedy.Caller, error) {
 			return remediate.Client(read, account, region), nil
 		},

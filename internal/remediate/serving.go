@@ -130,11 +130,11 @@ func tagIs(job, key, value string) remedy.Condition {
 func switchTo(s posture.Served, to string) remedy.Step {
 	step := remedy.Step{Kind: remedy.KindCall, Class: remedy.Careful, Text: "let " + what(s) + " serve the new model"}
 	id, read, query, target := "customModelDeploymentIdentifier", "bedrock:GetCustomModelDeployment", "[modelArn, status]", "modelArn"
-	now, good := "[modelArn, updateDetails.modelArn]", "Active"
+	now, good := "[modelArn, updateDetails.updateStatus != 'UpdateFailed' && updateDetails.modelArn || '']", "Active"
 	step.Call = "bedrock:UpdateCustomModelDeployment"
 	if s.Kind == "throughput" {
 		step.Call, read = "bedrock:UpdateProvisionedModelThroughput", "bedrock:GetProvisionedModelThroughput"
-		id, target, now, good = "provisionedModelId", "desiredModelId", "[modelArn, desiredModelArn]", "InService"
+		id, target, now, good = "provisionedModelId", "desiredModelId", "[modelArn, status != 'Failed' && desiredModelArn || '']", "InService"
 	}
 	self := parameters(map[string]any{id: s.ARN})
 	after := remedy.Condition{

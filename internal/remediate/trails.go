@@ -187,8 +187,8 @@ func (p *planner) selectors(c *remedy.Change, trail *posture.Trail, held remedy.
 	}
 	after := held
 	after.Query, after.Expect = wanted.holds, true
-	// What the trail then has, word for word: a rollback puts the old selectors back only in place of these.
-	left := "to_string(" + held.Query + ")"
+	// What the trail then selects: a rollback puts the old selectors back only in place of that.
+	left := "to_string(" + selected + ")"
 	after.Results = map[string]string{"left": left}
 	id := p.step(c, phaseGround, remedy.Step{
 		Kind: remedy.KindCall, Class: c.Class, Text: "let trail " + trail.Name + " record more", Call: "cloudtrail:PutEventSelectors", Region: trail.Home,
@@ -201,6 +201,12 @@ func (p *planner) selectors(c *remedy.Change, trail *posture.Trail, held remedy.
 		When: &same, Only: true,
 	}}
 }
+
+// selected is a query for what selectors select, whichever of the forms that mean the same CloudTrail gives them back in.
+const selected = "{basic: (EventSelectors || `[]`)[*].[ReadWriteType, IncludeManagementEvents, sort(ExcludeManagementEventSources || `[]`), " +
+	"sort((DataResources || `[]`)[*].to_string([Type, sort(Values || `[]`)]))], " +
+	"advanced: (AdvancedEventSelectors || `[]`)[*].[Name, sort((FieldSelectors || `[]`)[*].to_string([Field, sort(Equals || `[]`), sort(StartsWith || `[]`), " +
+	"sort(EndsWith || `[]`), sort(NotEquals || `[]`), sort(NotStartsWith || `[]`), sort(NotEndsWith || `[]`)]))]}"
 
 // advancedHolds says that the selectors that were added are there, besides as many as there were.
 func advancedHolds(before int, merged any) string {

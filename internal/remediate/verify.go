@@ -69,9 +69,9 @@ func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, r
 	if o.Rules, err = o.Pack.Choose(ids, nil, nil, nil); err != nil {
 		return nil, err
 	}
-	o.Collect.Regions, o.Collect.FreshTags, o.Also = nil, true, also(o)
+	o.Collect.Regions, o.Collect.FreshTags, o.Also, o.Collect.RegionsOf = nil, true, also(o), map[string][]string{}
 	for _, a := range p.Accounts {
-		o.Collect.Regions = append(o.Collect.Regions, a.Regions...)
+		o.Collect.RegionsOf[a.ID] = a.Regions
 	}
 	for _, s := range p.Steps {
 		if !remedy.StateOf(records, s.ID).Done {

@@ -1,6 +1,7 @@
 package remedy
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -43,6 +44,9 @@ func (p *Plan) check() error {
 		case KindWait, KindCompare:
 			if s.Call != getJob {
 				return fail("%s is not %s", s.Call, getJob)
+			}
+			if !p.waitsForOwn(s) {
+				return fail("it does not look at the job that the change makes")
 			}
 			if s.Kind == KindCompare && s.Losses == nil {
 				return fail("there are no losses to compare with")
@@ -99,6 +103,8 @@ func least(call string) Class {
 	switch {
 	case call == createJob:
 		return Recreate
+	case call == "ec2:DeleteFlowLogs", call == "bedrock:DeleteModelInvocationLoggingConfiguration": // what they stop can be started again
+		return Reversible
 	case strings.HasPrefix(name, "Delete"), strings.HasPrefix(name, "Stop") && call != "cloudtrail:StopLogging":
 		return Destructive
 	case call == "bedrock:UpdateCustomModelDeployment", call == "bedrock:UpdateProvisionedModelThroughput", call == "kms:DisableKey":
@@ -129,13 +135,13 @@ func (s *Step) checkCalls() error {
 		conditions = append(conditions, *s.After)
 	}
 	for _, u := range s.Undo {
-		if !u.Class.known() {
-			return fmt.Errorf("%q is no class", u.Class)
+		if !u.Class.known() || u.Class.less(least(u.Call)) {
+			return fmt.Errorf("%q is no class of %s", u.Class, u.Call)
 		}
 		if !awscall.Changes(u.Call) {
 			return fmt.Errorf("%s undoes nothing", u.Call)
 		}
-		if u.Call == "bedrock:DeleteCustomModel" && !u.Created {
+		if u.Call == "bedrock:DeleteCustomModel" && (!u.Created || u.When == nil) {
 			return errors.New("a rollback deletes models only when it is told to")
 		}
 		if err := awscall.Check(u.Call, u.Parameters); err != nil {
@@ -212,4 +218,15 @@ func (p *Plan) change(id string) *Change {
 		return nil
 	}
 	return &p.Changes[i]
+}
+
+// waitsForOwn says that a step looks at the job that its change creates.
+func (p *Plan) waitsForOwn(s *Step) bool {
+	var in map[string]any
+	if json.Unmarshal(s.Parameters, &in) != nil {
+		return false
+	}
+	return slices.ContainsFunc(p.Steps, func(other Step) bool {
+		return other.Change == s.Change && other.Call == createJob && in["jobIdentifier"] == "${"+other.ID+".jobArn}"
+	})
 }

@@ -66,22 +66,31 @@ func Compare(old, is Losses, most float64) (text string, worse bool) {
 
 // compare reads the losses of the new job beside those of the old.
 func (r *Runner) compare(ctx context.Context, s *Step) error {
-	caller, err := r.Clients(s.Account, s.Region)
+	text, worse, err := r.losses(ctx, s)
 	if err != nil {
 		return err
 	}
-	parameters, err := fillJSON(s.Parameters, r.value(s))
-	if err != nil {
-		return err
-	}
-	answer, err := r.make(ctx, r.reader(caller), s.Call, parameters)
-	if err != nil {
-		return err
-	}
-	text, worse := Compare(s.Losses.Old, LossesOf(answer.Members), s.Losses.Most)
 	if worse && !r.AcceptLoss {
 		return fmt.Errorf("the new model is not shown to be as good: %s; nothing more is done for it: 'remediate resume --accept-loss' goes on, 'remediate rollback' takes back", text)
 	}
 	r.tell(s, "done", text)
 	return r.add(Record{Record: recordDone, Step: s.ID, Message: text})
+}
+
+// losses reads the losses of the new job, and says how they compare.
+func (r *Runner) losses(ctx context.Context, s *Step) (text string, worse bool, err error) {
+	caller, err := r.Clients(s.Account, s.Region)
+	if err != nil {
+		return "", false, err
+	}
+	parameters, err := fillJSON(s.Parameters, r.value(s))
+	if err != nil {
+		return "", false, err
+	}
+	answer, err := r.make(ctx, r.reader(caller), s.Call, parameters)
+	if err != nil {
+		return "", false, err
+	}
+	text, worse = Compare(s.Losses.Old, LossesOf(answer.Members), s.Losses.Most)
+	return text, worse, nil
 }

@@ -57,7 +57,13 @@ func EmitCLI(w io.Writer, p *Plan, hash string) error {
 
 // enter are the lines around the commands of an account.
 func (p *Plan) enter(account string) (first string, last []string) {
-	is := `[ "$(aws sts get-caller-identity --query Account --output text)" = ` + posture.ShellQuote(account) + " ]"
+	region := ""
+	for _, s := range p.Steps {
+		if s.Account == account && region == "" {
+			region = s.Region
+		}
+	}
+	is := `[ "$(aws sts get-caller-identity --region ` + posture.ShellQuote(region) + ` --query Account --output text)" = ` + posture.ShellQuote(account) + " ]"
 	if len(p.Accounts) > 1 {
 		return "if " + is + "; then", []string{"fi"}
 	}

@@ -165,7 +165,7 @@ func TestCheck(t *testing.T) {
 		{"placeholder of nothing", step(func(s *Step) { s.Parameters = js(object{"jobName": "${9.9.jobArn}"}) }), "no step before it gives ${9.9.jobArn}"},
 		{"placeholder of itself", step(func(s *Step) { s.Parameters = js(object{"jobName": "${1.1.jobArn}"}) }), "no step before it gives ${1.1.jobArn}"},
 		{"placeholder of a later step", step(func(s *Step) { s.Parameters = js(object{"jobName": "${1.2.modelArn}"}) }), "no step before it gives ${1.2.modelArn}"},
-		{"placeholder of another result", func(p *Plan) { p.Steps[2].Parameters = js(object{"jobIdentifier": "${1.1.jobName}"}) }, "no step before it gives ${1.1.jobName}"},
+		{"placeholder of another result", func(p *Plan) { p.Steps[2].Parameters = js(object{"jobIdentifier": "${1.1.jobName}"}) }, "it does not look at the job that the change makes"},
 		{"placeholder that settling does not give", func(p *Plan) { p.Steps[0].After.Results = nil }, "no step before it gives ${1.1.jobArn}"},
 		{"placeholder without a name", step(func(s *Step) { s.Parameters = js(object{"jobName": "${}"}) }), "no step before it gives ${}"},
 		{"placeholder without an end", step(func(s *Step) { s.Parameters = js(object{"jobName": "${token"}) }), "a placeholder without an end"},

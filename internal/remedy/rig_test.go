@@ -378,7 +378,7 @@ func again(t *testing.T, p *Plan, c *cloud, name string) *rig {
 	_, hash := encoded(t, p)
 	r := &rig{cloud: c, name: name}
 	r.Runner = &Runner{
-		Plan: p, Hash: hash, Journal: journal, Clients: c.clients, Now: clock, Poll: time.Nanosecond, Settle: time.Nanosecond,
+		Plan: p, Hash: hash, Journal: journal, Clients: c.clients, Now: clock, Poll: time.Nanosecond, Settle: time.Nanosecond, Lag: time.Nanosecond,
 		Progress: func(e Event) {
 			if e.What != "wait" {
 				r.events = append(r.events, e.Step.ID+" "+e.What)

@@ -24,8 +24,16 @@ func (r *Runner) Rollback(ctx context.Context, deleteCreated bool) error {
 	}
 	for i := len(r.Plan.Steps) - 1; i >= 0; i-- {
 		s := &r.Plan.Steps[i]
-		if !StateOf(r.Journal.Records, s.ID).Done {
+		state := StateOf(r.Journal.Records, s.ID)
+		if !state.Done {
 			continue
+		}
+		if s.Call == createJob { // its undos go by the journal's results
+			if err := r.same(ctx, s, state); err != nil {
+				r.why = append(r.why, err.Error())
+				r.tell(s, "failed", err.Error())
+				continue
+			}
 		}
 		for n := range s.Undo {
 			if err := ctx.Err(); err != nil {
@@ -89,7 +97,7 @@ func (r *Runner) undo(ctx context.Context, s *Step, n int, deleteCreated bool) e
 		if err != nil {
 			return err
 		}
-		holds, _, _, err := u.When.Holds(ctx, r.reader(reader), r.value(s))
+		holds, _, err := r.holds(ctx, reader, u.When, s, r.recent(s.ID) && !u.Only)
 		if err != nil {
 			return err
 		}

@@ -133,7 +133,7 @@ func TestRollbackGoesOn(t *testing.T) {
 		"lost":        {"kms:DisableKeyRotation", io.ErrUnexpectedEOF, "step 2.1: let the key rotate no more: "},
 		"unreadable":  {"kms:GetKeyRotationStatus", apiError("AccessDeniedException", 403), "step 2.1: let the key rotate no more: "},
 		"first":       {"bedrock:DeleteCustomModel", apiError("ConflictException", 400), "step 1.1: delete model support-r1: "},
-		"whole class": {getJob, io.ErrUnexpectedEOF, "step 1.1: stop job support-r1 if it runs: "},
+		"whole class": {getJob, io.ErrUnexpectedEOF, "step 1.1: whether it is as the journal says: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

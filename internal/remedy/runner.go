@@ -14,6 +14,8 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+
+	"example.com/cloister/internal/awscall"
 )
 
 // Runner makes a plan's calls. One goroutine uses it.
@@ -33,6 +35,8 @@ type Runner struct {
 	Patience time.Duration
 	// Settle is for how long after its intent a call that got no answer may still take effect; 0 is three minutes.
 	Settle time.Duration
+	// Lag is how long what was just changed may not be seen by reads; 0 is half a minute.
+	Lag time.Duration
 	// AcceptLoss lets a comparison pass whose new losses are worse.
 	AcceptLoss bool
 	// Seam, if not nil, is called before and after each call, for tests that kill the process there.
@@ -88,30 +92,47 @@ func (r *Runner) Resume(ctx context.Context) error {
 	if RolledBack(r.Journal.Records) {
 		return errors.New("the plan was rolled back; make a new one")
 	}
-	if err := r.trust(ctx); err != nil {
-		return err
-	}
 	return r.run(ctx)
 }
 
-// trust looks whether the results that the journal has, and that steps to come use, are what the account says: the journal is
-// a file that anybody may have written to.
-func (r *Runner) trust(ctx context.Context) error {
+// distrust looks whether what the journal has of a change, and steps to come use, is what the account says: the journal is a
+// file that anybody may have written to.
+func (r *Runner) distrust(ctx context.Context, change string) error {
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
 		state := StateOf(r.Journal.Records, s.ID)
-		if !state.Done || len(s.Results) == 0 || !r.wanted(s) {
-			continue
-		}
-		found, err := r.again(ctx, s)
-		if err != nil {
-			return fmt.Errorf("step %s: whether it is as the journal says: %w", s.ID, err)
-		}
-		if !maps.Equal(found, state.Results) {
-			return &DriftError{fmt.Sprintf("step %s: the journal says %v, and the account says %v", s.ID, state.Results, found)}
+		switch {
+		case s.Change != change || !state.Done:
+		case s.Kind == KindCompare && r.open(change):
+			if text, worse, err := r.losses(ctx, s); err != nil {
+				return err
+			} else if worse && !r.AcceptLoss {
+				return fmt.Errorf("step %s: the new model is not shown to be as good: %s; give --accept-loss again", s.ID, text)
+			}
+		case len(s.Results) > 0 && r.wanted(s):
+			if err := r.same(ctx, s, state); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
+}
+
+// same wants the results of a step that was done to be what the account says.
+func (r *Runner) same(ctx context.Context, s *Step, state State) error {
+	found, err := r.again(ctx, s)
+	if err != nil {
+		return fmt.Errorf("step %s: whether it is as the journal says: %w", s.ID, err)
+	}
+	if !maps.Equal(found, state.Results) {
+		return &DriftError{fmt.Sprintf("step %s: the journal says %v, and the account says %v", s.ID, state.Results, found)}
+	}
+	return nil
+}
+
+// open says that a step of a change was not done yet.
+func (r *Runner) open(change string) bool {
+	return slices.ContainsFunc(r.Plan.Steps, func(s Step) bool { return s.Change == change && !StateOf(r.Journal.Records, s.ID).Done })
 }
 
 // wanted says that a step that was not done yet uses a result of s.
@@ -171,10 +192,18 @@ func Belongs(records []Record, hash string) error {
 
 func (r *Runner) run(ctx context.Context) error {
 	r.failed, r.why, r.drift = map[string]bool{}, nil, nil
+	looked := map[string]bool{} // changes whose journal is trusted, or failed
 	for i := range r.Plan.Steps {
 		s := &r.Plan.Steps[i]
 		if StateOf(r.Journal.Records, s.ID).Done || r.failed[s.Change] {
 			continue
+		}
+		if !looked[s.Change] {
+			looked[s.Change] = true
+			if err := r.distrust(ctx, s.Change); err != nil {
+				r.fail(s, err)
+				continue
+			}
 		}
 		if err := ctx.Err(); err != nil {
 			r.why = append(r.why, "stopped before step "+s.ID)
@@ -184,12 +213,7 @@ func (r *Runner) run(ctx context.Context) error {
 			if journal, ok := errors.AsType[*journalError](err); ok {
 				return &StoppedError{append(r.why, journal.Error())}
 			}
-			if drift, ok := errors.AsType[*DriftError](err); ok && r.drift == nil {
-				r.drift = drift
-			}
-			r.failed[s.Change] = true
-			r.why = append(r.why, "step "+s.ID+": "+err.Error())
-			r.tell(s, "failed", err.Error())
+			r.fail(s, err)
 		}
 	}
 	switch {
@@ -200,6 +224,16 @@ func (r *Runner) run(ctx context.Context) error {
 	default:
 		return &StoppedError{r.why}
 	}
+}
+
+// fail notes that a change stops at a step.
+func (r *Runner) fail(s *Step, err error) {
+	if drift, ok := errors.AsType[*DriftError](err); ok && r.drift == nil {
+		r.drift = drift
+	}
+	r.failed[s.Change] = true
+	r.why = append(r.why, "step "+s.ID+": "+err.Error())
+	r.tell(s, "failed", err.Error())
 }
 
 func (r *Runner) step(ctx context.Context, s *Step) error {
@@ -299,7 +333,7 @@ func (r *Runner) unchanged(ctx context.Context, s *Step, early bool) error {
 		if err != nil {
 			return err
 		}
-		holds, found, _, err := c.Holds(ctx, r.reader(caller), r.value(s))
+		holds, found, err := r.holds(ctx, caller, c, s, !early && c.Later)
 		switch {
 		case err != nil:
 			return fmt.Errorf("%s: %w", c.Text, err)
@@ -337,6 +371,9 @@ func (r *Runner) make(ctx context.Context, caller Caller, call string, parameter
 
 // refused says that a service answered that it did not do what it was asked.
 func refused(err error) bool {
+	if _, ok := errors.AsType[*awscall.RefusedError](err); ok {
+		return true
+	}
 	if _, ok := errors.AsType[smithy.APIError](err); !ok {
 		return false
 	}

@@ -125,11 +125,14 @@ func (s *sheet) steps(p *Plan, change string) {
 		}
 		s.line(5, ansi.Plain, fmt.Sprintf("%s  %s (%s, class %s)", step.ID, step.Text, step.Call, step.Class))
 		var in map[string]any
-		if step.Kind != KindCall || step.Call == createJob || json.Unmarshal(step.Parameters, &in) != nil {
+		if step.Losses != nil {
+			s.line(8, ansi.Dim, fmt.Sprintf("at most %g %% higher than before", 100*step.Losses.Most))
+		}
+		if step.Call == createJob || json.Unmarshal(step.Parameters, &in) != nil {
 			continue
 		}
 		for _, name := range slices.Sorted(maps.Keys(in)) {
-			s.line(10, ansi.Dim, shown(name+": "+text(in[name])))
+			s.line(8, ansi.Dim, shown(name+": "+text(in[name])))
 		}
 	}
 	s.conditions(p, change)

@@ -67,12 +67,45 @@ func colon(reason string) string {
 	return ": " + reason
 }
 
+// holds says whether a condition holds. One that an own call just made true is looked at again for a while: reads may lag.
+func (r *Runner) holds(ctx context.Context, caller Caller, c *Condition, s *Step, soon bool) (holds bool, found any, err error) {
+	left := cmp.Or(r.Lag, lagTime)
+	for pause := r.poll(); ; pause = min(pause*3/2, 10*r.poll()) {
+		holds, found, _, err = c.Holds(ctx, r.reader(caller), r.value(s))
+		if holds || err != nil || !soon || left <= 0 {
+			return holds, found, err
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return false, found, nil
+		}
+		left -= pause
+	}
+}
+
+// lagTime is how long reads may lag behind writes. AWS names no bound.
+const lagTime = 30 * time.Second
+
+// recent says that a step was done so recently that reads may not see it.
+func (r *Runner) recent(step string) bool {
+	for _, record := range r.Journal.Records {
+		if record.Step == step && record.Record == recordDone && r.Now().Sub(record.Time) < 10*cmp.Or(r.Lag, lagTime) {
+			return true
+		}
+	}
+	return false
+}
+
 // late looks again, until a call whose intent is in the journal can take effect no more, whether it was made.
 func (r *Runner) late(ctx context.Context, s *Step) (done bool, err error) {
-	left := cmp.Or(r.Settle, settleTime)
+	most := cmp.Or(r.Settle, settleTime)
+	left := most
 	for _, record := range r.Journal.Records {
 		if record.Step == s.ID && record.Record == recordIntent {
-			left = min(cmp.Or(r.Settle, settleTime), cmp.Or(r.Settle, settleTime)-r.Now().Sub(record.Time))
+			left = min(most, most-r.Now().Sub(record.Time))
 		}
 	}
 	for pause := r.poll(); ; pause = min(pause*3/2, 10*r.poll()) {

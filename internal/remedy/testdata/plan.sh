@@ -1,7 +1,7 @@
 set -eu
 
 unset AWS_ENDPOINT_URL
-if [ "$(aws sts get-caller-identity --query Account --output text)" = 111122223333 ]; then
+if [ "$(aws sts get-caller-identity --region us-east-1 --query Account --output text)" = 111122223333 ]; then
 
 # 1.1 create job support-r1, account 111122223333
 aws bedrock create-model-customization-job \
@@ -112,7 +112,7 @@ fi
 
 unset AWS_ENDPOINT_URL
 export AWS_ENDPOINT_URL=http://127.0.0.1:4566
-if [ "$(aws sts get-caller-identity --query Account --output text)" = 444455556666 ]; then
+if [ "$(aws sts get-caller-identity --region us-east-1 --query Account --output text)" = 444455556666 ]; then
 
 # 2.1 let the key rotate, account 444455556666
 aws kms enable-key-rotation \
