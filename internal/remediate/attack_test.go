@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"example.com/cloister/internal/awsfake"
+	"example.com/cloister/internal/collect"
 	"example.com/cloister/internal/posture"
 	"example.com/cloister/internal/remediate"
 	"example.com/cloister/internal/remedy"
@@ -323,6 +324,101 @@ func TestNoJournal(t *testing.T) {
 		}
 		if text, err := os.ReadFile(dir + "/" + name); err != nil || len(text) != 8 {
 			t.Errorf("%s has %q", name, text)
+		}
+	}
+}
+
+// TestForgedFlowLog: a rollback deletes the plan's own flow log, whatever the journal names.
+func TestForgedFlowLog(t *testing.T) {
+	t.Parallel()
+	server := writable(world(t, failing(t, "MC-NET-007")...))
+	o := wants(t, server, "MC-NET-007")
+	f := plan(t, o)
+	r := f.runner(t, o.Audit.Collect)
+	if err := r.Apply(t.Context(), f.everything()); err != nil {
+		t.Fatal(err)
+	}
+	r.Journal.Records = append(r.Journal.Records, remedy.Record{Record: "done", Step: "1.1", Results: map[string]string{"flowLogId": "fl-0someoneelses00"}})
+	before := len(server.Writes())
+	if err := r.Rollback(t.Context(), true); err != nil {
+		t.Error(err)
+	}
+	if writes := server.Writes()[before:]; len(writes) > 0 {
+		t.Errorf("rollback wrote %v", writes)
+	}
+}
+
+// TestTrailTakenBackByHand: what somebody took back already ends a rollback, as a lost answer does.
+func TestTrailTakenBackByHand(t *testing.T) {
+	t.Parallel()
+	server := writable(world(t, failing(t, "MC-LOG-004")...))
+	o := wants(t, server, "MC-LOG-004")
+	f := plan(t, o)
+	r := f.runner(t, o.Audit.Collect)
+	if err := r.Apply(t.Context(), f.everything()); err != nil {
+		t.Fatal(err)
+	}
+	call(t, r, "cloudtrail:PutEventSelectors", tree(t, f.plan.Steps[0].Undo[0].Parameters))
+	if err := r.Rollback(t.Context(), false); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSwitchLaterByJob: the successor's verdict counts, whichever jobs were chosen.
+func TestSwitchLaterByJob(t *testing.T) {
+	t.Parallel()
+	server := writable(world(t, bare()[:2]...))
+	o := wants(t, server, "MC-JOB-001", "MC-JOB-004")
+	f := plan(t, o)
+	if err := f.runner(t, o.Audit.Collect).Apply(t.Context(), f.everything()); err != nil {
+		t.Fatal(err)
+	}
+	o.SwitchServing, o.Audit.Selection.Jobs = true, []string{oldName}
+	if later := plan(t, o); later.plan.Steps[0].Call != "bedrock:UpdateCustomModelDeployment" {
+		t.Errorf("the plan begins with %s", later.plan.Steps[0].Call)
+	}
+}
+
+// TestPendingKeyRotates: KMS says that a key that waits for its deletion does not rotate. That is not mended.
+func TestPendingKeyRotates(t *testing.T) {
+	t.Parallel()
+	var patches []awsfake.Patch
+	for _, n := range []string{"0", "1"} {
+		patches = append(patches, awsfake.Patch{Path: "~/keys/" + n + "/metadata/KeyState", Set: "PendingDeletion"}, awsfake.Patch{Path: "~/keys/" + n + "/metadata/Enabled", Set: false},
+			awsfake.Patch{Path: "~/keys/" + n + "/rotation/KeyRotationEnabled", Set: false})
+	}
+	if p, err := remediate.Plan(t.Context(), wants(t, writable(world(t, patches...)), "MC-KMS-003")); err == nil || !strings.Contains(err.Error(), "mend MC-KMS-002 first") {
+		t.Errorf("plan gave %+v, %v", p, err)
+	}
+}
+
+// TestVerifyEachAccountsRegions: an account is verified in its own regions.
+func TestVerifyEachAccountsRegions(t *testing.T) {
+	t.Parallel()
+	server := writable(accounts(t))
+	o := wants(t, server, "MC-JOB-001", "MC-JOB-004")
+	o.Audit.Collect.Targets = []collect.Target{{ID: account}, {ID: "444455556666", RoleARN: "arn:aws:iam::444455556666:role/cloister-audit", ExternalID: "acme"}}
+	o.Keys = []string{"1a2b3c4d-5e6f-4a1b-8c2d-3e4f5a6b7c8d"}
+	p, err := remediate.Plan(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Accounts[1].Regions = []string{"us-east-1"}
+	f := save(t, p)
+	r := f.runner(t, o.Audit.Collect)
+	if err := r.Apply(t.Context(), f.everything()); err != nil {
+		t.Fatal(err)
+	}
+	check := auditing(t, server)
+	check.Collect.Targets = o.Audit.Collect.Targets
+	before := len(server.Calls())
+	v, err := remediate.Verify(t.Context(), check, f.plan, f.hash, r.Journal.Records)
+	if err != nil || !v.Good() {
+		t.Fatalf("verify gave %+v, %v", v, err)
+	}
+	for _, c := range server.Calls()[before:] {
+		if c.Account == "444455556666" && c.Region == "eu-west-1" && c.Service == "bedrock" {
+			t.Errorf("%s was called in a region that is not the account's", c.Operation)
 		}
 	}
 }
