@@ -471,3 +471,40 @@ func TestRequiredTags(t *testing.T) {
 	}
 	verified(t, server, f, true)
 }
+
+// TestTwoRegions: one plan mends jobs of two regions, each in its region's network and under its region's key.
+func TestTwoRegions(t *testing.T) {
+	t.Parallel()
+	var all map[string]any
+	if err := yaml.Unmarshal(awsfake.Good(), &all); err != nil {
+		t.Fatal(err)
+	}
+	regions := all["accounts"].(map[string]any)[account].(map[string]any)["regions"].(map[string]any) //nolint:forcetypeassert // the good world
+	first, err := yaml.Marshal(regions["us-east-1"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var second any
+	if err := yaml.Unmarshal([]byte(strings.NewReplacer("us-east-1", "eu-west-1", "use1-", "euw1-").Replace(string(first))), &second); err != nil {
+		t.Fatal(err)
+	}
+	patches := append(bare(), awsfake.Patch{Path: "/accounts/" + account + "/regions/eu-west-1", Set: second})
+	for _, p := range bare() {
+		p.Path = strings.Replace(p.Path, "~/", "/accounts/"+account+"/regions/eu-west-1/", 1)
+		patches = append(patches, p)
+	}
+	server := writable(world(t, patches...))
+	o := wants(t, server, "MC-JOB-001", "MC-JOB-004")
+	o.Keys = []string{key, strings.Replace(key, "us-east-1", "eu-west-1", 1)}
+	f := plan(t, o)
+	if err := f.runner(t, o.Audit.Collect).Apply(t.Context(), f.everything()); err != nil {
+		t.Fatal(err)
+	}
+	found := verdicts(t, auditing(t, server, "MC-JOB-001", "MC-JOB-004"), "MC-JOB-004")
+	for _, old := range []string{oldJob, strings.Replace(oldJob, "us-east-1", "eu-west-1", 1)} {
+		if found[old] != posture.Superseded {
+			t.Errorf("%s is %s", old, found[old])
+		}
+	}
+	verified(t, server, f, true)
+}

@@ -47,10 +47,12 @@ func (l Losses) decisive() (loss float64, what string, ok bool) {
 		return sum / float64(n), "validation loss", true
 	}
 	if l.Training != nil {
-		return *l.Training, "training loss", true
+		return *l.Training, trainingLoss, true
 	}
 	return 0, "", false
 }
+
+const trainingLoss = "training loss"
 
 // Compare says in one line how the losses of two jobs compare, and whether the new one's are more than most worse, as a
 // part of the old one's, or cannot be compared.
@@ -61,6 +63,9 @@ func Compare(old, is Losses, most float64) (text string, worse bool) {
 		return "the losses cannot be compared: both jobs must name the same kind", true
 	}
 	text = fmt.Sprintf("%s %.4g, before %.4g", what, now, was)
+	if what != trainingLoss && old.Training != nil && is.Training != nil { // told, but it decides nothing
+		text += fmt.Sprintf("; %s %.4g, before %.4g", trainingLoss, *is.Training, *old.Training)
+	}
 	return text, !(now <= was+most*math.Abs(was)) // what is no number is not good
 }
 
