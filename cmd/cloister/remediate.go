@@ -392,6 +392,8 @@ func printVerification(w io.Writer, v *remediate.Verification) error {
 	switch {
 	case v.RolledBack:
 		lines = append(lines, "The plan was rolled back.")
+	case v.RollbackOpen:
+		lines = append(lines, "The plan was rolled back in part; 'cloister remediate rollback' says what is left.")
 	case v.Good():
 		lines = append(lines, "The plan holds.")
 	default:

@@ -123,6 +123,9 @@ func TestRollbackLeavesOthersAlone(t *testing.T) {
 	if _, stopped := errors.AsType[*remedy.StoppedError](err); !stopped || len(server.Writes()) != before {
 		t.Errorf("rollback gave %v and wrote %v", err, server.Writes()[before:])
 	}
+	if v := verified(t, server, f, false); v.RolledBack || !v.RollbackOpen {
+		t.Errorf("after half a rollback: %+v", v)
+	}
 }
 
 // TestOthersModelStays: --delete-created deletes the plan's own model, not one that has its name.

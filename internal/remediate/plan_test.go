@@ -323,6 +323,9 @@ func TestSwitchServing(t *testing.T) {
 	if got := verdicts(t, auditing(t, server), "MC-JOB-001")[oldJob]; got != posture.Fail {
 		t.Errorf("after the rollback the old job is %s", got)
 	}
+	if v := verified(t, server, f, false); !v.RolledBack || v.RollbackOpen {
+		t.Errorf("after the rollback: %+v", v)
+	}
 }
 
 // TestVerifySaysWhatStillServes: without a switch the old model goes on being served, and verify says so.

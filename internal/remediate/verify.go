@@ -21,8 +21,9 @@ type Verification struct {
 	Unread  []string `json:"unread"`
 	// Open are the steps that were not made.
 	Open []string `json:"open"`
-	// RolledBack says that the plan was taken back afterwards.
-	RolledBack bool `json:"rolledBack,omitempty"`
+	// RolledBack says that the plan was taken back afterwards; RollbackOpen that this was begun and did not come to its end.
+	RolledBack   bool `json:"rolledBack,omitempty"`
+	RollbackOpen bool `json:"rollbackOpen,omitempty"`
 }
 
 // Verdict is a rule's verdict beside the one that was predicted.
@@ -43,7 +44,7 @@ const missing posture.Status = "MISSING"
 // Good says that every step was made and not taken back, everything was read, and every verdict is what was predicted, or
 // better. What nobody can read (an accepted gap) is as good as it was.
 func (v *Verification) Good() bool {
-	return !v.RolledBack && len(v.Open) == 0 && len(v.Unread) == 0 && !slices.ContainsFunc(v.Verdicts, func(one Verdict) bool { return !one.Good() })
+	return !v.RolledBack && !v.RollbackOpen && len(v.Open) == 0 && len(v.Unread) == 0 && !slices.ContainsFunc(v.Verdicts, func(one Verdict) bool { return !one.Good() })
 }
 
 // Good says that a verdict is what was predicted, or better.
@@ -54,6 +55,7 @@ func (v *Verdict) Good() bool {
 // Verify audits again exactly what a plan touched.
 func Verify(ctx context.Context, o audit.Options, p *remedy.Plan, hash string, records []remedy.Record) (*Verification, error) {
 	v := &Verification{Plan: hash, Verdicts: []Verdict{}, Losses: []string{}, Serving: []string{}, Unread: []string{}, Open: []string{}, RolledBack: remedy.RolledBack(records)}
+	v.RollbackOpen = remedy.RollbackBegun(records) && !v.RolledBack
 	if err := remedy.Belongs(records, hash); err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -253,12 +254,12 @@ func StateOf(records []Record, step string) State {
 	return s
 }
 
-// RolledBack says that a rollback of the plan was begun.
+// RollbackBegun says that a rollback of the plan was begun: the plan cannot be resumed.
+func RollbackBegun(records []Record) bool {
+	return slices.ContainsFunc(records, func(r Record) bool { return r.Record == recordRollback })
+}
+
+// RolledBack says that a rollback of the plan came to its end.
 func RolledBack(records []Record) bool {
-	for _, r := range records {
-		if r.Record == recordRollback {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(records, func(r Record) bool { return r.Record == recordRolledBack })
 }

@@ -301,7 +301,10 @@ func TestStateOf(t *testing.T) {
 	if begun(nil) != nil || begun([]Record{{Record: recordIntent}}) != nil || begun([]Record{{Record: recordBegin}}) == nil {
 		t.Error("begun")
 	}
-	if RolledBack([]Record{{Record: recordBegin}, {Record: recordDone}}) || !RolledBack([]Record{{Record: recordBegin}, {Record: recordRollback}}) {
+	if RollbackBegun([]Record{{Record: recordBegin}, {Record: recordDone}}) || !RollbackBegun([]Record{{Record: recordBegin}, {Record: recordRollback}}) {
+		t.Error("RollbackBegun")
+	}
+	if half := []Record{{Record: recordBegin}, {Record: recordRollback}, {Record: recordUndone}}; RolledBack(half) || !RolledBack(append(half, Record{Record: recordRolledBack})) {
 		t.Error("RolledBack")
 	}
 	touched := Touched(sample(), []Record{{Record: recordDone, Step: "2.1"}, {Record: recordIntent, Step: "1.1"}, {Record: recordDone, Step: "9"}})

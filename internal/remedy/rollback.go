@@ -17,7 +17,7 @@ func (r *Runner) Rollback(ctx context.Context, deleteCreated bool) error {
 	if err := r.settleOpen(ctx); err != nil {
 		return err
 	}
-	if !RolledBack(r.Journal.Records) {
+	if !RollbackBegun(r.Journal.Records) {
 		if err := r.add(Record{Record: recordRollback}); err != nil {
 			return &StoppedError{[]string{err.Error()}}
 		}

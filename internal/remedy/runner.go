@@ -89,7 +89,7 @@ func (r *Runner) Resume(ctx context.Context) error {
 	if err := r.mine(); err != nil {
 		return err
 	}
-	if RolledBack(r.Journal.Records) {
+	if RollbackBegun(r.Journal.Records) {
 		return errors.New("the plan was rolled back; make a new one")
 	}
 	return r.run(ctx)
